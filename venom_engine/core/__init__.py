@@ -1,0 +1,1 @@
+"""Doing: the loops, and the order "store, then tell"."""

@@ -1,0 +1,1 @@
+"""Ways for the engine to speak to a node that need no network."""

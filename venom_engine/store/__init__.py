@@ -1,0 +1,1 @@
+"""Keeping: the state folder, and the tasks and events in it."""
