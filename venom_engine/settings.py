@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     """A task whose node cannot renew for this long goes back to the queue."""
     local_slots: int = Field(default=16, ge=1, le=10_000)
     """How many tasks the engine's own node runs at a time."""
+    local_skills: str = ""
+    """Modules with skills for the engine's own node, separated by commas."""
     drain_seconds: float = Field(default=10, ge=0)
     """How long a stopping engine lets its own node's tasks end by themselves."""
     output_limit_bytes: int = Field(default=2 * 1024 * 1024, ge=4096)

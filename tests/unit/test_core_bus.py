@@ -2,7 +2,10 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from venom_engine.core.bus import BEHIND, EventBus
+from venom_engine.protocol.errors import EngineUnreachable
 from venom_engine.protocol.event import Event, EventType
 
 NOW = datetime.now(UTC)
@@ -35,7 +38,10 @@ async def test_output_and_load_come_only_to_those_who_asked() -> None:
     with bus.watching(output=False, load=True) as watcher:
         bus.publish([an_event(None, EventType.TASK_OUTPUT), an_event(None, EventType.NODE_LOAD), an_event(1)])
         bus.close()
-        kinds = [event.type async for event in watcher.events()]
+        kinds = []
+        with pytest.raises(EngineUnreachable):
+            async for event in watcher.events():
+                kinds.append(event.type)
 
     assert kinds == [EventType.NODE_LOAD, EventType.TASK_NOTE]
 

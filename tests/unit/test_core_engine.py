@@ -366,3 +366,19 @@ def _a_heartbeat(node: TestNode, *held: str) -> HeartbeatMessage:
 async def _drained(link: MemoryEnd) -> None:
     while True:
         await link.receive()
+
+
+async def test_progress_is_shown_while_the_task_runs(tmp_path: Path) -> None:
+    """What the skill said last, and told to those who follow the output."""
+    async with an_engine(tmp_path) as engine, engine.watch(output=True) as events:
+        node = TestNode(engine, "rack")
+        await node.connect()
+        task = await submitted(engine)
+        request = await node.hear(SkillExecutionRequest)
+        await node.say(OutputMessage(request_id=request.request_id, pieces=(), progress=0.4))
+        told = await until(events, EventType.TASK_PROGRESS)
+        assert told.data["progress"] == (await engine.task(task.id)).progress == 0.4
+        await node.answer(request)
+        await until(events, EventType.TASK_COMPLETED)
+
+        assert (await engine.task(task.id)).progress is None

@@ -66,6 +66,6 @@ class EngineClient(Protocol):
         """Listen. Inside the block every event comes, from the moment the block was entered.
 
         `after`: first replay what was stored after that `seq` (0: everything), without a gap.
-        `output`, `load`: also TASK_OUTPUT, NODE_LOAD. A reader that is too slow gets a GAP.
+        `output`: also TASK_OUTPUT and TASK_PROGRESS; `load`: also NODE_LOAD. A reader that is too slow gets a GAP.
         The iterator ends with EngineUnreachable when the engine goes away.
         """

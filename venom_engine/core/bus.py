@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 
+from venom_engine.protocol.errors import EngineUnreachable
 from venom_engine.protocol.event import Event, EventType
 from venom_engine.protocol.messages import now_utc
 
@@ -19,11 +20,11 @@ class Watcher:
     """One listener's queue."""
 
     def __init__(self, *, output: bool, load: bool) -> None:
-        self._unwanted = {
-            kind
-            for kind, wanted in ((EventType.TASK_OUTPUT, output), (EventType.NODE_LOAD, load))
-            if not wanted
-        }
+        self._unwanted: set[str] = set()
+        if not output:
+            self._unwanted |= {EventType.TASK_OUTPUT, EventType.TASK_PROGRESS}
+        if not load:
+            self._unwanted.add(EventType.NODE_LOAD)
         self._events: deque[Event] = deque()
         self._news = asyncio.Event()
         self._dropped_at: int | None = None
@@ -44,7 +45,9 @@ class Watcher:
         self._news.set()
 
     async def events(self) -> AsyncIterator[Event]:
-        """What is told, until the bus closes; ends after a GAP when this reader was too slow."""
+        """What is told; ends after a GAP when this reader was too slow, and with EngineUnreachable
+        when the engine ends.
+        """
         last = 0
         while True:
             while self._events:
@@ -55,7 +58,9 @@ class Watcher:
                 yield gap(last, self._dropped_at)
                 return
             if self._closed:
-                return
+                raise EngineUnreachable(
+                    "The engine has ended.", kept="What it acknowledged is stored.", do="Start it again."
+                )
             await self._news.wait()
             self._news.clear()
 

@@ -3,7 +3,6 @@
 Owns: the order in which the parts start and end. Asks: the managers for everything else.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,18 +13,30 @@ from pydantic import JsonValue
 from venom_engine import __version__
 from venom_engine.core.background import Background
 from venom_engine.core.bus import EventBus, gap
+from venom_engine.core.group import loops_beside
 from venom_engine.core.janitor import Janitor
+from venom_engine.core.listener import TaskListener
 from venom_engine.core.nodes import NodeManager, unknown_node
 from venom_engine.core.orchestrator import Orchestrator
 from venom_engine.core.queue import QueueManager
 from venom_engine.core.reception import receive_node
+from venom_engine.core.settler import Settler
 from venom_engine.core.state import StateManager, unknown_task
+from venom_engine.core.waiting import Waiting
 from venom_engine.protocol.errors import NotAllowed
 from venom_engine.protocol.event import Event, EventType
 from venom_engine.protocol.messages import Link
 from venom_engine.protocol.node import ExecuteReply, ExecuteRequest, NodeInfo, NodeList
 from venom_engine.protocol.queue import AbortReply, QueueReply, QueueStatus
-from venom_engine.protocol.task import OutputChunk, TaskPage, TaskQuery, TaskRequest, TaskResponse, VenomTask
+from venom_engine.protocol.task import (
+    OutputChunk,
+    TaskPage,
+    TaskQuery,
+    TaskRequest,
+    TaskResponse,
+    TaskStatus,
+    VenomTask,
+)
 from venom_engine.settings import Settings
 from venom_engine.store.folder import StateFolder
 from venom_engine.store.sqlite import SqliteStore, sqlite_store
@@ -49,12 +60,13 @@ class Engine:
         store.listen(self.bus.publish)
         self.state = StateManager(store, self.bus)
         self.node_manager = NodeManager(settings, self.node_token, folder.node_id())
-        self.orchestrator = Orchestrator(
-            settings, store, self.state, self.node_manager, self.bus, self.background
+        self.settler = Settler(store, self.state, self.node_manager, Waiting(), self.background)
+        self.orchestrator = Orchestrator(settings, store, self.state, self.node_manager, self.settler)
+        self.node_manager.listener = TaskListener(
+            settings, store, self.state, self.settler, self.bus, self.background
         )
-        self.node_manager.listener = self.orchestrator
-        self.queue = QueueManager(store, self.state, self.orchestrator, self.node_manager)
-        self.janitor = Janitor(settings, store, self.orchestrator, self.node_manager, self.bus)
+        self.queue = QueueManager(store, self.state, self.orchestrator, self.settler, self.node_manager)
+        self.janitor = Janitor(settings, store, self.settler, self.node_manager, self.bus)
 
     # -- tasks
 
@@ -62,12 +74,21 @@ class Engine:
         return await self.orchestrator.submit(request)
 
     async def task(self, task_id: UUID) -> VenomTask:
-        return await self.state.get(task_id)
+        return self._with_progress(await self.state.get(task_id))
 
     async def tasks(self, query: TaskQuery) -> TaskPage:
         if query.node and (known := self.node_manager.by_id_or_name(query.node)):
             query = query.model_copy(update={"node": known[0].node_id})
-        return await self.state.page(query)
+        page = await self.state.page(query)
+        for task in page.tasks:
+            self._with_progress(task)
+        return page
+
+    def _with_progress(self, task: VenomTask) -> VenomTask:
+        hold = self.settler.holds.of_task(str(task.id))
+        if hold is not None and task.status is TaskStatus.PROCESSING:
+            task.progress = hold.progress
+        return task
 
     async def output(self, task_id: UUID, *, after: int = 0, limit: int = 1000) -> list[OutputChunk]:
         return await self._known(task_id, await self.store.output(str(task_id), after, limit))
@@ -146,6 +167,11 @@ class Engine:
             live = watcher.events()
             yield live if after is None else self._replayed(after, live)
 
+    @staticmethod
+    def encoded(event: Event) -> bytes:
+        """The event as JSON, encoded once however many watch."""
+        return event.frame()
+
     async def _replayed(self, after: int, live: AsyncIterator[Event]) -> AsyncIterator[Event]:
         oldest, newest = await self.store.seq_range()
         if after > newest:  # it watched another history: the state was replaced
@@ -199,28 +225,22 @@ async def running_engine(settings: Settings, folder: StateFolder) -> AsyncIterat
 
     Raises StateUnusable when the state file cannot be used. A loop that dies ends the block.
     """
-    try:
-        async with (
-            sqlite_store(folder.database, output_limit=settings.output_limit_bytes) as store,
-            asyncio.TaskGroup() as loops,
-        ):
-            engine = Engine(settings, folder, store)
-            await engine._begin()
-            running = [
-                loops.create_task(engine.orchestrator.run(), name="orchestrator"),
-                loops.create_task(engine.janitor.run(), name="janitor"),
-            ]
-            try:
-                yield engine
-            finally:
-                await engine._end()
-                for loop in running:
-                    loop.cancel()
-    except BaseExceptionGroup as group:
-        # What the block itself raised is the caller's own error, not one of a group.
-        if len(group.exceptions) == 1:
-            raise group.exceptions[0] from group.exceptions[0].__cause__
-        raise
+    async with (
+        sqlite_store(folder.database, output_limit=settings.output_limit_bytes) as store,
+        loops_beside() as loops,
+    ):
+        engine = Engine(settings, folder, store)
+        await engine._begin()
+        running = [
+            loops.create_task(engine.orchestrator.run(), name="orchestrator"),
+            loops.create_task(engine.janitor.run(), name="janitor"),
+        ]
+        try:
+            yield engine
+        finally:
+            await engine._end()
+            for loop in running:
+                loop.cancel()
 
 
 def _secret(value: object) -> str | None:

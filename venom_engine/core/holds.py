@@ -19,6 +19,7 @@ class Hold:
     lease_until: float
     deadline: float | None = None  #: Past it, the attempt has timed out although its node did not say so.
     accepted: bool = False
+    progress: float | None = None  #: What the skill said last.
     stopping: bool = False  #: The row is final already; the node has yet to confirm the kill.
 
 

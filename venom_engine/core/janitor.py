@@ -11,7 +11,7 @@ import time
 from venom_engine.core.bus import EventBus
 from venom_engine.core.node import Node
 from venom_engine.core.nodes import NodeManager
-from venom_engine.core.orchestrator import Orchestrator
+from venom_engine.core.settler import Settler
 from venom_engine.protocol.errors import StoreFailed
 from venom_engine.protocol.event import Event, EventType
 from venom_engine.protocol.messages import now_utc
@@ -30,10 +30,10 @@ class Janitor:
     """Takes back what nobody cares for any more."""
 
     def __init__(
-        self, settings: Settings, store: Store, orchestrator: Orchestrator, nodes: NodeManager, bus: EventBus
+        self, settings: Settings, store: Store, settler: Settler, nodes: NodeManager, bus: EventBus
     ) -> None:
         self._settings, self._store = settings, store
-        self._orchestrator, self._nodes, self._bus = orchestrator, nodes, bus
+        self._settler, self._nodes, self._bus = settler, nodes, bus
 
     async def run(self) -> None:
         before = looked = pruned = time.monotonic()
@@ -44,7 +44,7 @@ class Janitor:
                 log.warning(
                     "The engine did not run for %.0f s; leases and silences are put off by that", slept
                 )
-                self._orchestrator.holds.shift(slept)
+                self._settler.holds.shift(slept)
                 self._nodes.shift(slept)
             before = now
             self._take_back(now)
@@ -57,12 +57,12 @@ class Janitor:
                 await self._prune()
 
     def _take_back(self, now: float) -> None:
-        for hold in self._orchestrator.holds.expired(now):
+        for hold in self._settler.holds.expired(now):
             node = self._nodes.get_node(hold.node_id)
             name = node.name if node else "its node"
-            self._orchestrator.lost(hold, f"{name} did not renew its lease")
-        for hold in self._orchestrator.holds.overdue(now):
-            self._orchestrator.timed_out(hold)
+            self._settler.lost(hold, f"{name} did not renew its lease")
+        for hold in self._settler.holds.overdue(now):
+            self._settler.timed_out(hold)
 
     def _tell_loads(self) -> None:
         nodes = list(self._nodes.take_loads())

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from venom_engine.core.nodes import NodeManager
 from venom_engine.core.orchestrator import Orchestrator
+from venom_engine.core.settler import Settler
 from venom_engine.core.state import StateManager, unknown_task
 from venom_engine.protocol.errors import NotFound
 from venom_engine.protocol.queue import AbortReply, QueueReply, QueueStatus
@@ -19,10 +20,15 @@ class QueueManager:
     """What an operator may order. Each order is stored before it is answered."""
 
     def __init__(
-        self, store: Store, state: StateManager, orchestrator: Orchestrator, nodes: NodeManager
+        self,
+        store: Store,
+        state: StateManager,
+        orchestrator: Orchestrator,
+        settler: Settler,
+        nodes: NodeManager,
     ) -> None:
         self._store, self._state = store, state
-        self._orchestrator, self._nodes = orchestrator, nodes
+        self._orchestrator, self._settler, self._nodes = orchestrator, settler, nodes
 
     def get_status(self) -> QueueStatus:
         """How the queue stands now."""
@@ -33,7 +39,7 @@ class QueueManager:
             paused_by=control.by if control.paused else None,
             paused_at=moment(control.at) if control.paused and control.at else None,
             pending=counts[TaskStatus.PENDING],
-            active=len(self._orchestrator.holds),
+            active=len(self._settler.holds),
             processing=counts[TaskStatus.PROCESSING],
             limit=self._orchestrator.limit,
             completed=counts[TaskStatus.COMPLETED],
@@ -63,8 +69,8 @@ class QueueManager:
         """Pause, kill everything that runs on every node, purge what waits. Stays until a resume."""
         done = await self._store.stop(by or None)
         untold = 0
-        for hold in self._orchestrator.holds.all():
-            untold += not self._orchestrator.kill(hold, "emergency stop", EMERGENCY_GRACE)
+        for hold in self._settler.holds.all():
+            untold += not self._settler.kill(hold, "emergency stop", EMERGENCY_GRACE)
         self._nodes.stop_calls("emergency stop")
         message = f"EMERGENCY STOP: {_tasks(done.cancelled)} killed, {_tasks(done.purged)} purged."
         if untold:
@@ -84,8 +90,8 @@ class QueueManager:
             raise await self._why_not(task_id)
         if before.status is TaskStatus.PENDING:
             return AbortReply(task_id=task_id, message="Aborted before it started.")
-        hold = self._orchestrator.holds.of_task(before.id)
-        told = hold is not None and self._orchestrator.kill(hold, "aborted by the operator")
+        hold = self._settler.holds.of_task(before.id)
+        told = hold is not None and self._settler.kill(hold, "aborted by the operator")
         message = (
             "Aborted; its node is ending every process that it started."
             if told
@@ -117,7 +123,7 @@ class QueueManager:
             message=message,
             paused=paused,
             stopped=self._store.control().stopped,
-            active_tasks=len(self._orchestrator.holds),
+            active_tasks=len(self._settler.holds),
             pending_tasks=counts[TaskStatus.PENDING],
             removed=removed,
             cancelled=cancelled,

@@ -3,21 +3,27 @@
 import asyncio
 import contextlib
 
-from venom_engine.protocol.messages import Link, LinkClosed, MessageType, Payload
+from venom_engine.protocol.messages import (
+    FEATURE_CANCEL,
+    FEATURE_OUTPUT,
+    FEATURE_RESUME,
+    FEATURES,
+    Link,
+    LinkClosed,
+    MessageType,
+    Payload,
+)
 
 #: The most messages that may wait for a node; a node that is further behind is cut off.
 WAITING = 20_000
 
-ORIGINAL_TYPES = frozenset(
-    {
-        MessageType.HANDSHAKE,
-        MessageType.EXECUTE_SKILL,
-        MessageType.HEARTBEAT,
-        MessageType.RESPONSE,
-        MessageType.DISCONNECT,
-        MessageType.ERROR,
-    }
-)
+#: What a node must have announced (one of these) to be sent a type that the original did not have.
+ANNOUNCED = {
+    MessageType.WELCOME: frozenset(FEATURES),
+    MessageType.STORED: frozenset({FEATURE_RESUME, FEATURE_OUTPUT}),
+    MessageType.VERDICTS: frozenset({FEATURE_RESUME}),
+    MessageType.CANCEL: frozenset({FEATURE_CANCEL}),
+}
 
 
 class NodeSession:
@@ -35,7 +41,8 @@ class NodeSession:
 
     def send(self, payload: Payload) -> bool:
         """Queue a message. False: the session is over, or must not be sent this type."""
-        if self.ended or (self.is_original and payload.TYPE not in ORIGINAL_TYPES):
+        needed = ANNOUNCED.get(payload.TYPE)
+        if self.ended or (needed is not None and not needed & self.features):
             return False
         try:
             self._queue.put_nowait(payload)

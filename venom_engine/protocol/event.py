@@ -1,7 +1,8 @@
 """Events: what happened, told to whoever watches, in the order in which it was stored.
 
 A stored event has a `seq` that only grows; a watcher that was away comes back with the last one it
-saw and misses nothing. `TASK_OUTPUT` and `NODE_LOAD` are told as they come and have no `seq`.
+saw and misses nothing. `TASK_OUTPUT`, `TASK_PROGRESS` and `NODE_LOAD`
+are told as they come and have no `seq`.
 """
 
 from datetime import datetime
@@ -25,6 +26,9 @@ class EventType(StrEnum):
     """A remark for the stage log that moves nothing, such as a late answer that was ignored."""
     TASK_OUTPUT = "TASK_OUTPUT"
     """Not stored as an event. Data: task_id, n, attempt, stream, text."""
+
+    TASK_PROGRESS = "TASK_PROGRESS"
+    """Not stored; comes with the output. Data: task_id, progress (0.0 to 1.0)."""
 
     QUEUE_PAUSED = "QUEUE_PAUSED"
     QUEUE_RESUMED = "QUEUE_RESUMED"

@@ -33,6 +33,7 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, Opened]:
 
     Raises StateUnusable for a file of a newer version and for one that cannot be written.
     """
+    _recognise(path)
     try:
         return _opened(path), Opened(path, None)
     except sqlite3.DatabaseError as error:
@@ -80,13 +81,39 @@ def _opened(path: Path) -> sqlite3.Connection:
     connection = connect(path)
     try:
         _check(connection, path)
-        _migrate(connection, path)
-        connection.execute("BEGIN IMMEDIATE")  # a file that cannot be written says so now
-        connection.execute("COMMIT")
+        _migrate(connection)
+        connection.execute("UPDATE control SET one = one")  # a file that cannot be written says so now
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _recognise(path: Path) -> None:
+    """Refuse a file that is not ours to write, before anything is written. Damage is not judged here."""
+    if not path.exists():
+        return
+    looking = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    try:
+        (version,) = looking.execute("PRAGMA user_version").fetchone()
+        (owner,) = looking.execute("PRAGMA application_id").fetchone()
+        (tables,) = looking.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error:
+        return
+    finally:
+        looking.close()
+    if owner != APPLICATION_ID and (owner or version or tables):
+        raise StateUnusable(
+            f"{path} is a database of another program.",
+            kept="It was not changed.",
+            do="Choose another folder with --state-dir.",
+        )
+    if version > len(migrations()):
+        raise StateUnusable(
+            f"The state file {path} has schema {version}; this version of Venom knows {len(migrations())}.",
+            kept="It was not changed.",
+            do="Start the newer Venom that wrote it, or choose another folder with --state-dir.",
+        )
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
@@ -97,22 +124,9 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         raise sqlite3.DatabaseError(f"integrity check: {found}")
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _migrate(connection: sqlite3.Connection) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (owner,) = connection.execute("PRAGMA application_id").fetchone()
     scripts = migrations()
-    if version > len(scripts):
-        raise StateUnusable(
-            f"The state file {path} has schema {version}; this version of Venom knows {len(scripts)}.",
-            kept="It was not changed.",
-            do="Start the newer Venom that wrote it, or choose another folder with --state-dir.",
-        )
-    if owner not in (0, APPLICATION_ID):
-        raise StateUnusable(
-            f"{path} is a database of another program.",
-            kept="It was not changed.",
-            do="Choose another folder with --state-dir.",
-        )
     for number, script in enumerate(scripts[version:], start=version + 1):
         connection.executescript(
             f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};"

@@ -17,6 +17,7 @@ from uuid import UUID
 from pydantic import TypeAdapter, ValidationError
 
 from venom_engine.protocol.errors import BadRequest, StateUnusable
+from venom_engine.protocol.event import EventType
 from venom_engine.protocol.task import TaskRequest, TaskStatus
 from venom_engine.rules.records import Lane, Task
 from venom_engine.rules.routing import route
@@ -34,11 +35,14 @@ async def import_dump(folder: Path, file: Path, *, default_skill: str = "Echo.ru
     Tasks whose id the folder knows already are left as they are. Raises EngineBusy while an engine
     runs on the folder, BadRequest when the file is no dump.
     """
-    tasks = list(_parsed(await asyncio.to_thread(_read, file), file, default_skill))
+    found = list(_parsed(await asyncio.to_thread(_read, file), file, default_skill))
     with owned_folder(folder) as owned:
         async with sqlite_store(owned.database, output_limit=BATCH) as store:
-            new = [task for task in tasks if await store.find(task.id) is None]
-            await store.add(new)
+            new = [(task, logs) for task, logs in found if await store.find(task.id) is None]
+            await store.add([task for task, _ in new])
+            lines = [(task.id, line) for task, logs in new for line in logs]
+            for some in (lines[at : at + BATCH] for at in range(0, len(lines), BATCH)):
+                await asyncio.gather(*(_keep_line(store, task_id, line) for task_id, line in some))
     return len(new)
 
 
@@ -53,6 +57,10 @@ async def export_dump(folder: Path, file: Path) -> int:
     text = json.dumps({"tasks": tasks, "saved_at": datetime.now(UTC).isoformat()}, indent=1)
     await asyncio.to_thread(_write, file, text)
     return len(tasks)
+
+
+async def _keep_line(store: SqliteStore, task_id: str, line: str) -> None:
+    await store.note(EventType.TASK_NOTE, line, {"task_id": task_id}, task_id)
 
 
 async def _all_tasks(store: SqliteStore) -> dict[str, Any]:
@@ -90,7 +98,7 @@ def _dumped(task: Task, logs: list[str]) -> dict[str, Any]:
     }
 
 
-def _parsed(text: str, file: Path, default_skill: str) -> Iterator[Task]:
+def _parsed(text: str, file: Path, default_skill: str) -> Iterator[tuple[Task, list[str]]]:
     try:
         entries = json.loads(text)["tasks"]
         items = list(entries.values()) if isinstance(entries, dict) else list(entries)
@@ -100,7 +108,7 @@ def _parsed(text: str, file: Path, default_skill: str) -> Iterator[Task]:
     items.sort(key=lambda item: str(item.get("created_at", "")) if isinstance(item, dict) else "")
     for item in items:
         try:
-            yield _task_from(item, default_skill)
+            yield _task_from(item, default_skill), [str(line) for line in item.get("logs") or ()]
         except (ValidationError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise _no_dump(file, f"a task in it cannot be read: {str(error).splitlines()[0]}") from error
 

@@ -93,15 +93,14 @@ def owned_folder(path: Path) -> Iterator[StateFolder]:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StateUnusable(
-            f"The state folder {path} cannot be used: {error.strerror}.",
-            kept="Nothing was changed.",
-            do="Make it writable, or choose another with --state-dir.",
-        ) from error
+        raise _unusable(path, error) from error
     try:
         _take(lock, path)
         folder = StateFolder(path)
-        folder.announce(None)
+        try:
+            folder.announce(None)
+        except OSError as error:
+            raise _unusable(path, error) from error
         try:
             yield folder
         finally:
@@ -162,6 +161,14 @@ def _announced(path: Path) -> RunningEngine | None:
         return RunningEngine(**json.loads((path / ENGINE).read_text()))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def _unusable(path: Path, error: OSError) -> StateUnusable:
+    return StateUnusable(
+        f"The state folder {path} cannot be used: {error.strerror}.",
+        kept="Nothing was changed.",
+        do="Make it writable, or choose another with --state-dir.",
+    )
 
 
 def _busy(path: Path) -> EngineBusy:

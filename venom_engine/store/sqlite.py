@@ -4,6 +4,7 @@ Asks: `moves` for what a write is, `reads` for what a look is. Never: decides an
 """
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,9 +22,11 @@ from venom_engine.store.base import Hearer
 from venom_engine.store.database import connect, open_database
 from venom_engine.store.moves import Moves
 from venom_engine.store.reads import Reads
-from venom_engine.store.writer import Writer
+from venom_engine.store.writer import Writer, in_words
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class SqliteStore:
@@ -124,8 +127,9 @@ class SqliteStore:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._reader, look, self._reads)
         except sqlite3.Error as error:
+            log.error("The state could not be read: %s", error)
             raise StoreFailed(
-                f"The state could not be read: {error}.",
+                f"The state could not be read: {in_words(error)}.",
                 kept="Nothing was changed.",
                 do="Look at the engine's log and at the disk; a restart checks the whole file.",
             ) from error

@@ -21,6 +21,16 @@ T = TypeVar("T")
 #: The most moves in one commit: bounds how long the first of them waits.
 BATCH = 4096
 
+_WORDS = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_IOERR: "the disk reports an error",
+    sqlite3.SQLITE_READONLY: "the state file is read-only",
+    sqlite3.SQLITE_CORRUPT: "the state file is damaged",
+    sqlite3.SQLITE_NOTADB: "the state file is damaged",
+    sqlite3.SQLITE_CANTOPEN: "the state file cannot be opened",
+    sqlite3.SQLITE_BUSY: "another program holds the state file",
+}
+
 log = logging.getLogger(__name__)
 
 
@@ -108,12 +118,17 @@ class Writer:
                 job.future.set_result(job.answer)
 
 
+def in_words(error: sqlite3.Error) -> str:
+    """What an operator can act on; the rest is in the log."""
+    return _WORDS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "the state file cannot be used")
+
+
 def _told(error: Exception) -> Exception:
     if not isinstance(error, sqlite3.Error):
         return error
     log.error("The state could not be written: %s", error)
     return StoreFailed(
-        f"The state could not be written: {error}.",
+        f"The state could not be written: {in_words(error)}.",
         kept="Nothing of this request was stored; what was acknowledged before is safe.",
         do="See that the disk of the state folder has room and is writable, then try again.",
     )

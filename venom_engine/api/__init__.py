@@ -1,0 +1,1 @@
+"""The front door: checks what comes in, calls the engine, answers. Decides nothing itself."""
