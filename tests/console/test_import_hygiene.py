@@ -1,0 +1,51 @@
+"""What must not be loaded before the first paint is not: a new Python is started and asked."""
+
+import subprocess
+import sys
+
+HEAVY = (
+    "httpx",
+    "websockets",
+    "pydantic",
+    "sqlite3",
+    "uvicorn",
+    "fastapi",
+    "psutil",
+    "spore",
+    "venom_engine.core",
+)
+
+
+def loaded_after(code: str) -> set[str]:
+    """The heavy modules that a fresh Python has loaded after running this."""
+    ask = f"{code}\nimport sys; print(*[name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True, timeout=30)
+    return set(done.stdout.split())
+
+
+def test_the_command_line_loads_nothing_heavy() -> None:
+    """Not even Textual: the first pixels come before it."""
+    assert loaded_after("import venom_tui.cli, venom_tui.prepaint") == set()
+    code = "import venom_tui.cli, venom_tui.prepaint, sys; assert 'textual' not in sys.modules"
+    assert loaded_after(code) == set()
+
+
+def test_the_first_paint_loads_nothing_heavy() -> None:
+    """The overview is on the screen before the engine's client is imported."""
+    code = """
+import asyncio
+from venom_tui.app import Console
+from venom_tui.options import Options
+
+class UpToThePaint(Console):
+    def _start(self):
+        pass  # The screen is there; what would come next is the engine.
+
+async def run():
+    app = UpToThePaint(Options(engine="http://127.0.0.1:9"))
+    async with app.run_test(size=(120, 40)):
+        pass
+
+asyncio.run(run())
+"""
+    assert loaded_after(code) == set()
