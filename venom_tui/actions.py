@@ -4,6 +4,7 @@ Asks: the client that the feed holds; the emergency stop opens a connection of i
 Never: shows anything, or decides whether the operator is sure.
 """
 
+import getpass
 import os
 import socket
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ class Actions:
 
     def __init__(self, feed: Feed, door: Door, *, read_only: bool) -> None:
         self._feed, self._door, self._read_only = feed, door, read_only
-        self._by = f"{os.environ.get('USER') or os.getuid()}@{socket.gethostname()}"
+        self._by = f"{_user()}@{socket.gethostname()}"
 
     def allowed(self) -> None:
         """Raises NotAllowed in a read-only console, EngineUnreachable while there is no connection."""
@@ -85,3 +86,10 @@ class Actions:
                 do="Try again when it is back.",
             )
         return self._feed.client
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"  # In a container nobody may have given the number a name.

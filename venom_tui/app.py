@@ -95,13 +95,15 @@ class Console(DiffOutput, App[None], inherit_bindings=False):
 
     def on_resize(self, event: events.Resize) -> None:
         """A terminal that is too small says so, and goes on where it was once it has grown."""
-        if is_too_small(event.size):
-            if not isinstance(self.screen, TooSmall):
-                self.push_screen(TooSmall())
-        elif isinstance(self.screen, TooSmall):
-            self.pop_screen()
+        if self._feeding is not None:
+            self._fit()
+
+    def _fit(self) -> None:
+        if is_too_small(self.size) != isinstance(self.screen, TooSmall):
+            self.pop_screen() if isinstance(self.screen, TooSmall) else self.push_screen(TooSmall())
 
     def _start(self) -> None:
+        self._fit()
         gc.freeze()
         gc.enable()
         self._feeding = self.run_worker(self.feed.run(), name="feed")

@@ -140,6 +140,7 @@ class Feed:
         self.board.connection, self.board.trouble = connection, str(error)
         self.board.engine = self.board.engine or self._door.label
         self._tell(Topic.STATUS)
+        self._tell(Topic.TASKS)
 
     def _delay(self) -> float:
         if self.board.connection is Connection.REFUSED:

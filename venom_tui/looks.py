@@ -87,22 +87,22 @@ def _moved(style: Style) -> Style:
 
 PANEL_COLOR = replace(COLOR, **{field.name: _moved(getattr(COLOR, field.name)) for field in fields(COLOR)})
 
-_PLAIN, _BOLD, _DIM, _REVERSE = Style(), Style(bold=True), Style(dim=True), Style(reverse=True)
+_PLAIN, _BOLD, _DIM = Style(), Style(bold=True), Style(dim=True)
 
 MONO = Palette(
     text=_PLAIN,
     second=_PLAIN,
     faint=_DIM,
     strong=_BOLD,
-    title=Style(bold=True, underline=True),
+    title=_BOLD,
     title_off=_PLAIN,
     head=_DIM,
     cursor=Style(bold=True, reverse=True),
-    cursor_off=_REVERSE,
+    cursor_off=Style(underline=True),
     good=_PLAIN,
     busy=_BOLD,
     warn=_BOLD,
-    bad=Style(bold=True, underline=True),
+    bad=_BOLD,
     off=_PLAIN,
     alarm=Style(bold=True, reverse=True),
     key=_BOLD,

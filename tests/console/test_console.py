@@ -1,10 +1,14 @@
 """What an operator does with the keyboard alone, on a real engine inside the console."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from textual import events
 
+from tests.conftest import EngineStarter, SporeStarter
 from tests.console.screen import app_of, console, engine_of, settled, shown, submitted, until
+from venom_tui.screens import dialog
 from venom_tui.screens.confirm import Confirm
 from venom_tui.screens.stop import EmergencyStop
 
@@ -67,8 +71,9 @@ async def test_the_answer_at_first_is_no(state_dir: Path) -> None:
         assert (await engine_of(pilot).queue_status()).processing == 1
 
 
-async def test_type_ahead_never_confirms(state_dir: Path) -> None:
+async def test_type_ahead_never_confirms(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`xy` typed at once leaves the question open; the task goes on."""
+    monkeypatch.setattr(dialog, "QUIET_SECONDS", 60.0)  # However slow this machine is: at once.
     async with console(state_dir) as pilot:
         await submitted(pilot, "!sleep 300")
         await until(pilot, "R running")
@@ -292,3 +297,87 @@ async def test_ctrl_c_asks_before_it_takes_running_tasks_down(state_dir: Path) -
 
         await until(pilot, "1 Tasks")
         assert app_of(pilot).is_running
+
+
+async def test_a_pasted_yes_is_no_answer(state_dir: Path) -> None:
+    """What is pasted into a question is thrown away."""
+    async with console(state_dir) as pilot:
+        await submitted(pilot, "!sleep 300")
+        await until(pilot, "R running")
+        await pilot.press("x")
+        await until(pilot, "Abort task")
+        await settled(pilot)
+
+        app_of(pilot).post_message(events.Paste("y\n"))
+        await pilot.pause()
+
+        assert isinstance(app_of(pilot).screen, Confirm)
+        assert (await engine_of(pilot).queue_status()).processing == 1
+
+
+async def test_a_pasted_word_does_not_stop_everything(state_dir: Path) -> None:
+    """The word `stop` must be typed."""
+    async with console(state_dir) as pilot:
+        await pilot.press("!")
+        await until(pilot, "Type stop and press enter")
+        app_of(pilot).post_message(events.Paste("stop"))
+        await settled(pilot)
+        await pilot.press("enter")
+
+        await until(pilot, "Type the word `stop`")
+        assert not (await engine_of(pilot).queue_status()).stopped
+
+
+async def test_a_pasted_command_is_a_new_task(state_dir: Path) -> None:
+    """Where text is asked for, pasting is fine."""
+    async with console(state_dir) as pilot:
+        await pilot.press("n")
+        await until(pilot, "New task")
+        app_of(pilot).post_message(events.Paste("!echo pasted"))
+        await pilot.pause()
+        await pilot.press("enter")
+
+        await until(pilot, "D done")
+        await until(pilot, "   pasted")
+
+
+async def test_a_slow_link_still_follows_the_selected_task(state_dir: Path) -> None:
+    """Output is asked for, not told: the selected task's lines come, only less often."""
+    async with console(state_dir, slow_link=True) as pilot:
+        await pilot.press("n", *"!for i in 1 2 3; do echo line $i; sleep 0.2; done", "enter")
+
+        await until(pilot, "   line 3")
+        await until(pilot, "Completed on local")
+
+
+async def test_an_engine_that_cannot_start_inside_says_why(state_dir: Path) -> None:
+    """A second engine on the same folder: refused on the screen, the first one named and not disturbed."""
+    async with console(state_dir) as first:
+        async with console(state_dir, live=False) as pilot:
+            await until(pilot, "REFUSED")
+            await until(pilot, "belongs to the engine with pid")
+        assert (await engine_of(first).queue_status()).problem is None
+
+
+async def test_a_wrong_token_says_so_and_keeps_trying(engine_process: EngineStarter) -> None:
+    """Refused by the engine: in words, and no crash."""
+    engine = engine_process("--no-local-node")
+    async with console(engine=engine.url, token="wrong", live=False) as pilot:
+        await until(pilot, "REFUSED")
+        await until(pilot, "The token is wrong.")
+
+
+async def test_the_map_shows_a_spore_that_joins_and_one_that_leaves(
+    engine_process: EngineStarter, spore_process: SporeStarter
+) -> None:
+    """A node comes onto the map by itself, and is shown as down when it has gone."""
+    engine = engine_process("--no-local-node")
+    async with console(engine=engine.url, token=engine.token) as pilot:
+        await until(pilot, "No node is connected.")
+        spore = spore_process(engine, name="orchid")
+        await until(pilot, "orchid")
+        await until(pilot, "1 online")
+
+        await asyncio.to_thread(spore.kill)
+        await until(pilot, "DOWN")
+        await until(pilot, "1 down")

@@ -222,22 +222,33 @@ async def test_a_stopped_process_is_ended_too(tmp_path: Path) -> None:
 
 
 async def test_a_process_that_forks_on_and_on_is_ended(tmp_path: Path) -> None:
-    """Each copy starts the next and dies: a moving target, but a marked one."""
-    marker = a_marker()
-    hare = tmp_path / "hare.py"
+    """Each copy starts the next in a new session and exits: a moving target, but a marked one."""
+    hare, track = tmp_path / "hare.py", tmp_path / "track"
     hare.write_text(
-        "import os, sys, time\n"
+        "import os, time\n"
+        f"track = os.open({str(track)!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)\n"
         "while True:\n"
+        "    os.write(track, b'.')\n"
         "    if os.fork(): os._exit(0)\n"
-        "    os.setsid(); time.sleep(0.001)\n"
+        "    os.setsid(); time.sleep(0.002)\n"
     )
     bench = Bench(tmp_path)
-    request_id = bench.start_shell(f"{sys.executable} {hare} {marker} & sleep {marker}")
-    await until_running(marker, 2)
+    request_id = bench.start_shell(f"{sys.executable} {hare} & sleep 300")
+    async with asyncio.timeout(20):
+        while length(track) < 10:
+            await asyncio.sleep(0.005)
+
     bench.abort(request_id, grace=0.1)
-    assert (await bench.answer(request_id)).outcome == "aborted"
-    await asyncio.sleep(0.05)  # long enough for a survivor to show itself
-    assert processes_with(marker) == []
+    response = await bench.answer(request_id)
+
+    assert (response.outcome, response.error) == ("aborted", "aborted")
+    end = length(track)
+    await asyncio.sleep(0.3)  # long enough for a survivor to leave a trace
+    assert length(track) == end
+
+
+def length(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
 
 
 async def test_an_abort_does_not_touch_the_neighbour(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """What every route needs: its engine, its caller's name, its checked body, and a fast answer."""
 
+import asyncio
 import re
+from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
@@ -12,6 +14,10 @@ from starlette.responses import Response
 from venom_engine.core.engine import Engine
 
 Body = TypeVar("Body", bound=BaseModel)
+
+T = TypeVar("T")
+#: What nobody hears: the caller has hung up (nginx's number for it).
+HUNG_UP = 499
 
 ACTOR_HEADER = "X-Venom-Actor"
 DEFAULT_ACTOR = "operator"
@@ -59,6 +65,24 @@ async def body_of(request: Request, kind: type[Body]) -> Body:
             [{"loc": ("body",), "msg": "JSON has no NaN and no infinite numbers", "type": "finite_number"}]
         )
     return body
+
+
+async def unless_hung_up(request: Request, work: Coroutine[Any, Any, T]) -> T | None:
+    """Do the work; None when the caller has left meanwhile: then the work is cancelled."""
+    doing = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        return doing.result() if doing.done() else None
+    finally:
+        doing.cancel()
+        leaving.cancel()
+        await asyncio.gather(doing, leaving, return_exceptions=True)
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def takes(kind: type[BaseModel]) -> dict[str, Any]:

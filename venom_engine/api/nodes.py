@@ -5,7 +5,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter
 from starlette.responses import Response
 
-from venom_engine.api.doors import TheEngine, answer, body_of, takes
+from venom_engine.api.doors import HUNG_UP, TheEngine, answer, body_of, takes, unless_hung_up
 from venom_engine.api.problems import documented, invalid_response
 from venom_engine.protocol.node import ExecuteReply, ExecuteRequest, NodeList, NodeReply
 
@@ -40,4 +40,5 @@ async def execute(node_id: str, request: Request, engine: TheEngine) -> Response
         wanted = await body_of(request, ExecuteRequest)
     except RequestValidationError as error:
         return invalid_response(error.errors(), 400)
-    return answer(await engine.execute(node_id, wanted), _EXECUTED)
+    reply = await unless_hung_up(request, engine.execute(node_id, wanted))
+    return answer(reply, _EXECUTED) if reply is not None else Response(status_code=HUNG_UP)

@@ -4,6 +4,7 @@ Leases live in memory and run by the monotonic clock: a clock that jumps moves n
 that starts gives every task that it finds PROCESSING one full lease.
 """
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ class Hold:
     deadline: float | None = None  #: Past it, the attempt has timed out although its node did not say so.
     accepted: bool = False
     progress: float | None = None  #: What the skill said last.
+    answered: bool = False  #: Its answer waits until its output is stored.
+    storing: asyncio.Task[None] | None = None  #: The newest output on its way into the store.
     stopping: bool = False  #: The row is final already; the node has yet to confirm the kill.
 
 

@@ -4,6 +4,7 @@ Owns: verdicts, and output on its way into the store. Asks: the settler to end a
 claims. The node of a message is the session's; an answer for another node's task is nobody's.
 """
 
+import asyncio
 import logging
 import time
 
@@ -16,7 +17,6 @@ from venom_engine.core.leases import lease_of
 from venom_engine.core.node import Node
 from venom_engine.core.settler import Settler
 from venom_engine.core.state import StateManager
-from venom_engine.protocol.errors import StoreFailed
 from venom_engine.protocol.event import Event, EventType
 from venom_engine.protocol.messages import (
     NodeHandshake,
@@ -123,7 +123,8 @@ class TaskListener:
         if not message.pieces:
             return
         pieces = [Piece(piece.n, piece.stream, piece.text, piece.at) for piece in message.pieces]
-        self._background.start(self._keep_output(node, hold.task, pieces, last), f"output of {hold.task.id}")
+        work = self._keep_output(node, hold.task, pieces, last, hold.storing)
+        hold.storing = self._background.start(work, f"output of {hold.task.id}")
 
     def answered(self, node: Node, response: NodeResponse) -> None:
         hold = self._hold_of(node, response.request_id)
@@ -135,21 +136,33 @@ class TaskListener:
             self._settler.waiting.wake()
             self._background.start(self._confirm_stop(node, hold), f"stop of {hold.task.id}")
             return
-        change = outcome.answered(hold.task, response, node.name)
-        self._settler.end(hold, change, node)
+        if hold.answered:
+            return
+        hold.answered = True
+        if hold.storing is None or hold.storing.done():
+            self._settler.end(hold, outcome.answered(hold.task, response, node.name), node)
+        else:
+            self._background.start(self._end_after_output(node, hold, response), f"end of {hold.task.id}")
 
     def held_count(self, node_id: str) -> int:
         return self._settler.holds.count(node_id)
 
-    async def _keep_output(self, node: Node, task: Task, pieces: list[Piece], last: int) -> None:
-        try:
-            chunks = await self._store.add_output(task.id, task.attempt, pieces)
-        except StoreFailed as error:  # not acknowledged: the node keeps it and sends it again
-            self._state.failed(error)
-            return
+    async def _keep_output(
+        self, node: Node, task: Task, pieces: list[Piece], last: int, before: asyncio.Task[None] | None
+    ) -> None:
+        """Store output, in order; it is acknowledged then, so a full disk slows the node down."""
+        if before is not None:
+            await asyncio.wait([before])
+        chunks = await self._state.insist(lambda: self._store.add_output(task.id, task.attempt, pieces))
         node.send(Stored(output={task.request_id: last}))
         if self._bus.watched:
             self._bus.publish([_output_event(task, chunk) for chunk in chunks])
+
+    async def _end_after_output(self, node: Node, hold: Hold, response: NodeResponse) -> None:
+        while hold.storing is not None and not hold.storing.done():
+            await asyncio.wait([hold.storing])
+        hold.answered = False
+        self.answered(node, response)
 
     async def _ignore_late(self, node: Node, response: NodeResponse) -> None:
         log.info("A late answer of %s to %s was ignored", node.name, response.request_id)
@@ -170,7 +183,11 @@ class TaskListener:
     def _verdicts(self, node: Node, told: set[str]) -> Verdicts | None:
         abort = tuple(request for request in told if (hold := self._hold_of(node, request)) and hold.stopping)
         lost = tuple(
-            request for request in told if not self._hold_of(node, request) and request not in node.calls
+            request
+            for request in told
+            if not self._hold_of(node, request)
+            and request not in node.calls
+            and not self._settler.is_settling(request)
         )
         return Verdicts(abort=abort, lost=lost) if abort or lost else None
 

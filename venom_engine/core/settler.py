@@ -35,6 +35,7 @@ class Settler:
         self, store: Store, state: StateManager, nodes: NodeManager, waiting: Waiting, background: Background
     ) -> None:
         self.holds = Holds()
+        self._settling: set[str] = set()
         self._ended: OrderedDict[str, str] = OrderedDict()  #: request -> task, of attempts that ended
         self.waiting = waiting
         self._store, self._state, self._nodes, self._background = store, state, nodes, background
@@ -61,6 +62,10 @@ class Settler:
             Cancel(request_id=hold.task.request_id, reason=reason, grace_seconds=grace)
         )
 
+    def is_settling(self, request_id: str) -> bool:
+        """Its end is known and on its way into the store."""
+        return request_id in self._settling
+
     def task_of(self, request_id: str) -> str | None:
         """The task of an attempt that ended lately."""
         return self._ended.get(request_id)
@@ -77,10 +82,15 @@ class Settler:
     def _settle_soon(
         self, change: Change, lane: Lane, node: Node | None = None, request_id: str | None = None
     ) -> None:
+        if request_id is not None:
+            self._settling.add(request_id)
         self._background.start(self._settle(change, lane, node, request_id), f"settle {change.task_id}")
 
     async def _settle(self, change: Change, lane: Lane, node: Node | None, request_id: str | None) -> None:
-        moved = await self._state.settle(change)
+        try:
+            moved = await self._state.settle(change)
+        finally:
+            self._settling.discard(request_id or "")
         if node is not None and request_id is not None:
             node.send(Stored(responses=(request_id,)))
         if moved is None:

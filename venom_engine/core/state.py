@@ -5,7 +5,8 @@ Owns: the list of what hinders the engine now. Asks: the store. Never: nodes, so
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 from uuid import UUID
 
 from venom_engine.core.bus import EventBus
@@ -17,6 +18,7 @@ from venom_engine.protocol.task import TaskPage, TaskQuery, VenomTask
 from venom_engine.rules.records import Change, Task
 from venom_engine.store.base import Store
 
+T = TypeVar("T")
 STORAGE = "storage"
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -42,17 +44,21 @@ class StateManager:
 
     async def settle(self, change: Change) -> Task | None:
         """Write the end of an attempt, however long the disk refuses. None: the task had moved on."""
+        return await self.insist(lambda: self._store.apply(change))
+
+    async def insist(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Write, again and again until it is stored: for what a node has told and nobody else knows."""
         tries = 0
         while True:
             try:
-                task = await self._store.apply(change)
+                written = await write()
             except StoreFailed as error:
                 self.failed(error)
                 await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
                 tries += 1
             else:
                 self.worked()
-                return task
+                return written
 
     async def get(self, task_id: UUID) -> VenomTask:
         """One task with its stage log. NotFound when there is none."""

@@ -38,7 +38,7 @@ class Leave(Dialog[bool | None]):
             (" y ", palette.key),
             (" yes, keep it running; venom-tui comes back to it\n", palette.text),
             (" n ", palette.key),
-            (" no, stop it; what is unfinished goes on when it starts again\n", palette.text),
+            (" no, stop it; unfinished tasks go on at its next start\n", palette.text),
             (" esc ", palette.key),
             (" stay here", palette.text),
         )

@@ -65,7 +65,8 @@ class EmergencyStop(Prompt[None]):
             return
         self._done = True
         self.line.display = False
-        self.say(f"{reply.message}\n\nenter closes this; p lets the queue run again.")
+        self.query_one("#title", Static).update(Text(reply.message, style=self.palette.bad))
+        self.say("enter closes this. Then p lets the queue run again.")
 
     def _say_effect(self) -> None:
         queue = self._board.queue

@@ -104,14 +104,14 @@ class ClusterMap(Pane):
         ]
 
     def _bar_line(self, node: NodeRow, here: bool, width: int) -> list[Part]:
-        room = max(2, (width - 3 - 2 * 9 - 2) // 2)
+        room = max(2, (width - 3 - 2 * 10 - 2) // 2)
         palette = self.palette
         parts: list[Part] = [("   ", palette.text)]
         for word, share in (("CPU ", node.cpu), ("RAM ", node.memory)):
             parts += [
                 (word, palette.second),
                 *self._bar(node, share, room),
-                (f"{percent(share)}  ", palette.text),
+                (f" {percent(share)}  ", palette.text),
             ]
         return parts
 

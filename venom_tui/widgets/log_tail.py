@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.strip import Strip
 
-from venom_tui.cells import clock, count, short_id
+from venom_tui.cells import clock, count, fitted, short_id
 from venom_tui.keys import Where, bindings
 from venom_tui.log_ring import Kind, LogLine, LogRing
 from venom_tui.task_focus import TaskFocus
@@ -129,5 +129,6 @@ class LogTail(Pane):
         parts.append((f" {line.kind.value} ", style))
         if line.kind is Kind.STAGE and line.at:
             parts.append((f"{clock(line.at)} ", palette.second))
-        parts.append((line.text, style))
+        room = self.size.width - sum(len(text) for text, _ in parts) - 1
+        parts.append((fitted(line.text, room) if room > 0 else "", style))
         return parts

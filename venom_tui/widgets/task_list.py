@@ -125,13 +125,15 @@ class TaskList(Pane):
         return self._row_strip(row, here, width)
 
     def _row_strip(self, row: TaskRow, here: bool, width: int) -> Strip:
-        palette, status = self.palette, self.palette.status(row.status)
+        palette = self.palette
         mark = (palette.cursor if self.has_focus else palette.cursor_off) if here else palette.second
-        rest = self._rest(row, width)
-        head = (("▸" if here else " ") + short_id(row.id), mark)
-        return self.line(
-            head, (f" {fitted(state(row.status), 9)} ", status), *rest, (row.content, palette.text)
-        )
+        parts: list[Part] = [
+            (("▸" if here else " ") + short_id(row.id), mark),
+            (f" {fitted(state(row.status), 9)} ", palette.status(row.status)),
+            *self._rest(row, width),
+        ]
+        room = width - sum(len(text) for text, _ in parts)
+        return self.line(*parts, (fitted(row.content, room) if room > 0 else "", palette.text))
 
     def _rest(self, row: TaskRow, width: int) -> list[Part]:
         """What stands between state and text."""
