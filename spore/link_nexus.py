@@ -44,7 +44,8 @@ class NexusLink:
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """See `Link`."""
-        await self._socket.close(code, reason)
+        # A close frame has room for 123 bytes of reason (RFC 6455, section 5.5).
+        await self._socket.close(code, reason.encode()[:123].decode(errors="ignore"))
 
 
 async def connect_nexus(url: str) -> NexusLink:

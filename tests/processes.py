@@ -140,7 +140,7 @@ class EngineProcess(RunningProcess):
     def ready(self, timeout: float = START_SECONDS) -> str:
         """Wait until it accepts. Its URL. One that does not get so far is ended."""
         try:
-            self.url = self.hear(r"ready on (https?://[^\s,;]+)", timeout)[1]
+            self.url = self.hear(r'ready on (https?://[^\s,;"]+)', timeout)[1]
         except AssertionError:
             self.kill()
             raise

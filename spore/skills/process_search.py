@@ -16,6 +16,9 @@ LOOK_SECONDS = 1.0
 #: An environment is empty for a moment while a program starts. After so many looks it is simply empty.
 EMPTY_LOOKS = 3
 
+#: How often to look at the newest alone before everybody is listed again.
+CHASES = 20
+
 _KERNEL_THREAD = 0x00200000
 
 
@@ -35,6 +38,17 @@ class _Entry:
     is_kernel: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one look saw."""
+
+    found: set[Process]
+    certain: bool  #: Whether nobody can have slipped through.
+
+
+Strike = Callable[[Process], None]
+
+
 class Search:
     """One hunt. Remembers whom it found: a child whose parent has died meanwhile still belongs."""
 
@@ -45,50 +59,57 @@ class Search:
         self._spared = _ancestors()
         self._cleared: set[int] = set()
         self._empty: dict[int, int] = {}
-        self._last_number = 0
+        self._newest = _newest()
 
-    def look(self, but: frozenset[int] = frozenset()) -> tuple[set[Process], bool]:
-        """Who belongs and lives, and whether an empty answer is certain. `but`: numbers that cannot belong."""
+    def look(self, but: frozenset[int] = frozenset(), strike: Strike = lambda process: None) -> Sight:
+        """Who belongs and lives. `but`: numbers that cannot belong. `strike`: told of each at once.
+
+        One that forks on and on is the newest of all, and not there for long: so the newest are looked
+        at first, and if somebody slipped through, just those that came since, a few times over.
+        """
         deadline = time.monotonic() + LOOK_SECONDS
         while True:
-            found, certain = self._look_once(but)
-            if found or certain or time.monotonic() > deadline:
-                return found, certain
-            time.sleep(0.0002)
+            newest = _newest()
+            if newest < self._newest:  # the numbers have come round
+                self._cleared.clear()
+            self._newest = newest
+            sight = self._look_at(reversed(pids()), but, strike)
+            for _ in range(CHASES):
+                if sight.found or sight.certain:
+                    return sight
+                newest, before = _newest(), self._newest
+                self._newest = newest
+                sight = Sight(self._look_at(range(newest, before, -1), but, strike).found, certain=False)
+            if sight.found or time.monotonic() > deadline:
+                return sight
 
-    def _look_once(self, but: frozenset[int]) -> tuple[set[Process], bool]:
-        self._forget_numbers_that_came_round()
+    def _look_at(self, numbers: Iterable[int], but: frozenset[int], strike: Strike) -> Sight:
         table: dict[int, _Entry] = {}
         found: set[int] = set()
         doubtful: set[int] = set()
-        # Newest first: one that forks on and on is the newest, and not there for long.
-        for pid in reversed(pids()):
+        for pid in numbers:
             if pid in but or pid in self._spared or pid in self._cleared:
                 continue
             entry, environ = _entry(pid), _environ(pid)
             if entry is None:
-                # Cleared for the next look: only its own vanishing leaves a doubt, and only once.
+                # It cannot come back: its vanishing leaves a doubt only once.
                 doubtful.add(pid)
                 self._cleared.add(pid)
                 continue
             table[pid] = entry
             if self._is_known(entry) or (environ and self._marked(environ)):
                 found.add(pid)
+                strike(entry.process)
             elif environ == b"" and not entry.is_kernel and self._may_be_starting(pid):
                 doubtful.add(pid)
-        _add_descendants(found, table)
+        for pid in _descendants(found, table) - found:
+            found.add(pid)
+            strike(table[pid].process)
         self._cleared |= table.keys() - found - doubtful
-        alive = {table[pid].process for pid in found}
+        alive = {table[pid].process for pid in found if not _is_thread(pid)}
         self._seen |= alive
         self._sessions |= {table[pid].session for pid in found if table[pid].session in found}
-        return alive, not doubtful
-
-    def _forget_numbers_that_came_round(self) -> None:
-        last = _last_number()
-        if last < self._last_number:
-            self._cleared.clear()
-            self._empty.clear()
-        self._last_number = last
+        return Sight(alive, certain=not doubtful)
 
     def _is_known(self, entry: _Entry) -> bool:
         return entry.process in self._seen or entry.session in self._sessions
@@ -118,16 +139,17 @@ def pids() -> list[int]:
         return []
 
 
-def _add_descendants(found: set[int], table: dict[int, _Entry]) -> None:
+def _descendants(found: set[int], table: dict[int, _Entry]) -> set[int]:
     children: dict[int, list[int]] = {}
     for pid, entry in table.items():
         children.setdefault(entry.parent, []).append(pid)
-    unvisited = list(found)
+    family, unvisited = set(found), list(found)
     while unvisited:
         for child in children.get(unvisited.pop(), ()):
-            if child not in found:
-                found.add(child)
+            if child not in family:
+                family.add(child)
                 unvisited.append(child)
+    return family
 
 
 def _entry(pid: int) -> _Entry | None:
@@ -160,13 +182,22 @@ def _environ(pid: int) -> bytes | None:
     return b"\0" + text if text else b""
 
 
-def _last_number() -> int:
-    """The number that the newest process got."""
+def _newest() -> int:
+    """The number that was given out last."""
     try:
         with open("/proc/loadavg", "rb", buffering=0) as file:
             return int(file.read().split()[4])
     except OSError:
         return 0
+
+
+def _is_thread(pid: int) -> bool:
+    """Whether the number is that of a thread, which /proc does not list but shows."""
+    try:
+        with open(f"/proc/{pid}/status", "rb", buffering=0) as file:
+            return f"\nTgid:\t{pid}\n".encode() not in file.read()
+    except OSError:
+        return False
 
 
 def _ancestors() -> set[int]:

@@ -12,19 +12,19 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import quote
 from uuid import uuid4
 
-from spore.skills.process_search import Process, Search, lives, pids, process_at
+from spore.skills.process_search import Process, Search, Sight, lives, pids, process_at
 
 MARK = "VENOM_KILL_MARK"
 
 #: How long KILL may take. A process in an uninterruptible wait for a disk outlives it.
 KILL_SECONDS = 10.0
 #: For so long after a call began, no process number is assumed to have come round again.
-FRESH_SECONDS = 10.0
+FRESH_SECONDS = 3.0
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _LINUX = sys.platform == "linux"
@@ -113,40 +113,43 @@ class ProcessTree:
 
 
 async def _stop(search: Search, grace: float, but: frozenset[int] = frozenset()) -> Stopped:
-    if but:
-        found, certain = search.look(but)[0], True
-    else:
-        found, certain = await asyncio.to_thread(search.look)
-    if not found and certain:
+    sight = search.look(but) if but else await asyncio.to_thread(search.look)
+    if not sight.found and (but or sight.certain):
         return Stopped(0)
-    everybody = set(found)
+    everybody = set(sight.found)
     if grace > 0:
-        _signal(found, signal.SIGTERM, signal.SIGCONT)
-        await _gone(found, grace)
+        for process in sight.found:
+            _signal(process, signal.SIGTERM)
+            _signal(process, signal.SIGCONT)
+        await _gone(sight.found, grace)
     deadline = time.monotonic() + KILL_SECONDS
     while True:
-        found, certain = await asyncio.to_thread(_frozen, search)
-        everybody |= found
-        if not found and certain:
+        sight = await asyncio.to_thread(_frozen, search)
+        everybody |= sight.found
+        if not sight.found and sight.certain:
             return Stopped(len(everybody))
         if time.monotonic() > deadline:
-            return Stopped(len(everybody), tuple(sorted(process.pid for process in found)))
-        _signal(found, signal.SIGKILL)
-        await _gone(found, 0.2)
+            return Stopped(len(everybody), tuple(sorted(process.pid for process in sight.found)))
+        for process in sight.found:
+            _signal(process, signal.SIGKILL)
+        await _gone(sight.found, 0.2)
 
 
-def _frozen(search: Search) -> tuple[set[Process], bool]:
-    """Who is left, stopped first, so that nobody forks on while the others are being killed."""
+def _frozen(search: Search) -> Sight:
+    """Who is left, each stopped as it is seen: nobody forks on while the others are being killed."""
     stopped: set[Process] = set()
-    present, certain = search.look()
+
+    def stop(process: Process) -> None:
+        if process not in stopped:
+            _signal(process, signal.SIGSTOP)
+            stopped.add(process)
+
     for _ in range(100):
-        fresh = present - stopped
-        if not fresh:
+        before = len(stopped)
+        sight = search.look(strike=stop)
+        if len(stopped) == before:
             break
-        _signal(fresh, signal.SIGSTOP)
-        stopped |= fresh
-        present, certain = search.look()
-    return present, certain
+    return sight
 
 
 async def _gone(processes: set[Process], seconds: float) -> None:
@@ -157,14 +160,8 @@ async def _gone(processes: set[Process], seconds: float) -> None:
         pause = min(0.05, pause * 2)
 
 
-def _signal(processes: Iterable[Process], *signals: signal.Signals) -> None:
-    for process in processes:
-        for number in signals:
-            if not lives(process):
-                break
-            try:
-                os.kill(process.pid, number)
-            except ProcessLookupError:
-                break
-            except PermissionError:
-                break  # of another user (setuid): it shows up among the survivors
+def _signal(process: Process, number: signal.Signals) -> None:
+    # One of another user (setuid) is not ours to signal: it shows up among the survivors.
+    if lives(process):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(process.pid, number)

@@ -135,7 +135,7 @@ def test_the_document_is_whole(shared_engine: EngineProcess) -> None:
     routes = {
         (verb, path): route for path, verbs in document["paths"].items() for verb, route in verbs.items()
     }
-    assert len(routes) == 16
+    assert len(routes) == 15
     for (_, path), route in routes.items():
         wanted = {"200"} if path == "/healthz" else {"401", "403", "500"}
         assert wanted <= set(route["responses"]), path

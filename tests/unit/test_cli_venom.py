@@ -206,10 +206,10 @@ def test_a_piece_of_an_id_is_enough_when_it_is_unique(shared_engine: EngineProce
     """Its beginning or its end; one that fits several is refused with some of them."""
     first, second = (venom(shared_engine, "submit", "hello").stdout.strip() for _ in range(2))
     assert json.loads(venom(shared_engine, "show", first[-12:], "--json").stdout)["id"] == first
-    shared = os.path.commonprefix([first, second])
-    ambiguous = venom(shared_engine, "show", shared[:8])
+    assert first[:4] == second[:4], "ids begin with the time"
+    ambiguous = venom(shared_engine, "show", first[:4])
     assert ambiguous.returncode == 1
-    assert first in ambiguous.stderr or "could be any of" in ambiguous.stderr
+    assert "could be any of" in ambiguous.stderr
     for nothing in ("zzzz", "abc", "ffff-ffff"):
         assert venom(shared_engine, "show", nothing).returncode == 1
 
@@ -272,7 +272,7 @@ def test_watch_goes_on_across_a_restart(engine_process: EngineStarter) -> None:
     engine = engine_process("--no-local-node")
     with running(engine, "watch", "--json", "--after", "0") as command:
         assert command.stdout
-        seen = []
+        seen: list[dict[str, Any]] = []
 
         def until(task_id: str) -> None:
             assert command.stdout

@@ -160,7 +160,7 @@ async def test_a_late_answer_of_an_old_attempt_is_acknowledged_and_ignored(tmp_p
 
 
 async def test_a_lease_that_nobody_renews_puts_the_task_back(tmp_path: Path) -> None:
-    """The node is still connected but no longer names the task: another attempt, elsewhere."""
+    """The node is still connected but silent: another attempt, elsewhere, and nothing more for this one."""
     async with an_engine(tmp_path, lease_seconds=1.0) as engine, engine.watch() as events:
         silent, other = TestNode(engine, "a-silent"), TestNode(engine, "b-other")
         await silent.connect()
@@ -168,14 +168,14 @@ async def test_a_lease_that_nobody_renews_puts_the_task_back(tmp_path: Path) -> 
         request = await silent.hear(SkillExecutionRequest)
         await silent.say(Accepted(request_id=request.request_id))
         retried = await until(events, EventType.TASK_RETRIED)
-        again = await silent.hear(SkillExecutionRequest)
-        await silent.say(_a_heartbeat(silent, request.request_id, again.request_id))
+        await other.connect()
+        again = await other.hear(SkillExecutionRequest)
+        await silent.say(_a_heartbeat(silent, request.request_id))
         verdicts = await silent.hear(Verdicts)
 
         assert "did not renew its lease" in retried.message
         assert again.task_id == str(task.id)
         assert (verdicts.lost, verdicts.abort) == ((request.request_id,), ())
-        await other.connect()
 
 
 async def test_heartbeats_renew_the_lease(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ def test_an_address_is_understood(written: str, meant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["", "http://", "ftp://head", "http://head:port", "http://head:99999", "http://head/?a=b", "http://[::1"]
+    "written",
+    ["", "http://", "ftp://head", "http://head:port", "http://head:99999", "http://head/?a=b", "http://[::1"],
 )
 def test_what_is_no_address_is_refused(written: str) -> None:
     """With an example of one."""

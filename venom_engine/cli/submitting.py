@@ -63,7 +63,7 @@ def submit(
     \b
     Example:
       venom submit --follow '!for i in 1 2 3; do date; sleep 1; done'
-      venom submit --wait --skill FileSkill --method read_file --param path=a.txt read
+      venom submit --skill FileSkill --method read_file --param path=a.txt get
     """
     request = _request(
         content=sys.stdin.read().removesuffix("\n") if content == "-" else content,

@@ -48,6 +48,8 @@ class Janitor:
                 self._nodes.shift(slept)
             before = now
             self._take_back(now)
+            if self._settler.waiting.lanes:  # a node that was silent may be heard again
+                self._settler.waiting.wake()
             self._tell_loads()
             if now - looked >= self._settings.nexus_health_check_interval:
                 looked = now

@@ -14,6 +14,7 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from venom_engine.core.calls import answer_call, call_skill, refused_call, went_away
+from venom_engine.core.leases import lease_of
 from venom_engine.core.node import Node
 from venom_engine.core.session import NodeSession
 from venom_engine.protocol.errors import NotFound
@@ -89,7 +90,9 @@ class NodeManager:
                 Welcome(
                     epoch=session.epoch,
                     lease_seconds=self._settings.lease_seconds,
-                    heartbeat_seconds=self._settings.node_heartbeat_seconds,
+                    heartbeat_seconds=min(
+                        self._settings.node_heartbeat_seconds, self._settings.lease_seconds / 3
+                    ),
                 )
             )
         if self.listener:
@@ -158,8 +161,13 @@ class NodeManager:
         )
 
     def views(self) -> list[NodeView]:
-        """The nodes online, as placement sees them."""
-        return [self.view(node) for node in self._nodes.values() if node.is_online]
+        """The nodes that may be given work, as placement sees them: online, and not silent for a lease."""
+        now = time.monotonic()
+        return [
+            self.view(node)
+            for node in self._nodes.values()
+            if node.is_online and now - node.heard <= lease_of(node, self._settings)
+        ]
 
     def view(self, node: Node) -> NodeView:
         held = self.listener.held_count(node.node_id) if self.listener else 0

@@ -121,9 +121,10 @@ class Orchestrator:
         assert node is not None, "claims are made for registered nodes"
         now = time.monotonic()
         deadline = None if task.timeout is None else now + task.timeout + TIMEOUT_GRACE
-        hold = Hold(task, node.node_id, now + lease_of(node, self._settings), deadline)
-        self._settler.holds.add(hold)
         is_original = node.session is not None and node.session.is_original
+        # A Spore of the original system has no word for "accepted".
+        hold = Hold(task, node.node_id, now + lease_of(node, self._settings), deadline, accepted=is_original)
+        self._settler.holds.add(hold)
         request = SkillExecutionRequest(
             request_id=task.request_id,
             node_id=node.node_id,

@@ -45,8 +45,10 @@ class Settler:
         if hold.stopping:
             self.holds.drop(hold)
             self.waiting.wake()
-        else:
+        elif hold.accepted:
             self.end(hold, outcome.lost(hold.task, why))
+        else:
+            self.end(hold, outcome.given_back(hold.task, f"it was never accepted: {why}"))
 
     def timed_out(self, hold: Hold) -> None:
         """The node should have stopped it long ago."""
