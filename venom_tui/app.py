@@ -1,21 +1,20 @@
 """The console as a Textual app: owns the screens and the doors between them, and keeps no state of its own.
 
-`feed` fills the board, screens draw it, `actions` act. Dialogs are imported when they are first
-opened: what the first paint does not need must not delay it.
+`feed` fills the board, screens draw it, `controls` act. Pages are imported when they are first opened:
+what the first paint does not need must not delay it.
 """
 
 import asyncio
 import gc
 import signal
-from collections.abc import Awaitable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import events, on, work
-from textual.app import App
 from textual.binding import BindingType
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.theme import Theme
 from textual.worker import Worker, WorkerCancelled
@@ -23,14 +22,12 @@ from textual.worker import Worker, WorkerCancelled
 from venom_engine.protocol.errors import VenomError
 from venom_engine.protocol.text import inert
 from venom_tui import looks
-from venom_tui.actions import Actions
-from venom_tui.board import Board, Connection, Filter, Topic
-from venom_tui.cells import counted, short_id, state
+from venom_tui.board import Connection, Filter, Topic
+from venom_tui.cells import counted
+from venom_tui.controls import Controls
 from venom_tui.diff_output import DiffOutput
-from venom_tui.door import Door
-from venom_tui.feed import Feed
 from venom_tui.keys import Where, bindings
-from venom_tui.messages import AbortAsked, BoardChanged
+from venom_tui.messages import BoardChanged
 from venom_tui.options import Options
 from venom_tui.pace import Pace
 from venom_tui.screens.main import Main
@@ -38,7 +35,7 @@ from venom_tui.screens.too_small import TooSmall, is_too_small
 from venom_tui.widgets.task_list import TaskList
 
 #: Seconds between two paints of the same thing, and on a slow link.
-_PAINT = {Topic.STATUS: 0.25, Topic.TASKS: 0.25, Topic.LOG: 0.2, Topic.NODES: 0.5}
+_PAINT = {Topic.STATUS: 0.1, Topic.TASKS: 0.25, Topic.LOG: 0.2, Topic.NODES: 0.5}
 _PAINT_SLOWLY = {Topic.STATUS: 1.0, Topic.TASKS: 1.0, Topic.LOG: 1.0, Topic.NODES: 3.0}
 
 THEME = Theme(
@@ -57,7 +54,7 @@ THEME = Theme(
 )
 
 
-class Console(DiffOutput, App[None], inherit_bindings=False):
+class Console(DiffOutput, Controls, inherit_bindings=False):
     """The operator's console."""
 
     TITLE = "venom"
@@ -66,21 +63,14 @@ class Console(DiffOutput, App[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(Where.ANYWHERE)]
 
     def __init__(self, options: Options) -> None:
-        super().__init__()
+        super().__init__(options)
         self.animation_level = "none"
-        self.options = options
         self.ascii_only, self.colorless = options.ascii_only, options.colorless
-        self.palette = looks.MONO if options.colorless else looks.COLOR
-        self.board = Board()
-        self.door = Door(options)
-        self.board.engine = self.door.label
-        self.feed = Feed(self.board, self.door, self._changed, slow=options.slow_link)
-        self.actions = Actions(self.feed, self.door, read_only=options.read_only)
         seconds = _PAINT_SLOWLY if options.slow_link else _PAINT
         self._paces = {topic: Pace(seconds[topic], partial(self._paint_topic, topic)) for topic in Topic}
+        self.feed.tell = self._changed
         self._feeding: Worker[None] | None = None
         self._trouble_told = False
-        self.main = Main(self.board, self.palette, read_only=options.read_only)
         self.register_theme(THEME)
         self.theme = THEME.name
 
@@ -96,14 +86,14 @@ class Console(DiffOutput, App[None], inherit_bindings=False):
     def on_resize(self, event: events.Resize) -> None:
         """A terminal that is too small says so, and goes on where it was once it has grown."""
         if self._feeding is not None:
-            self._fit()
+            self._fit(event.size)
 
-    def _fit(self) -> None:
-        if is_too_small(self.size) != isinstance(self.screen, TooSmall):
+    def _fit(self, size: Size) -> None:
+        if is_too_small(size) != isinstance(self.screen, TooSmall):
             self.pop_screen() if isinstance(self.screen, TooSmall) else self.push_screen(TooSmall())
 
     def _start(self) -> None:
-        self._fit()
+        self._fit(self.size)
         gc.freeze()
         gc.enable()
         self._feeding = self.run_worker(self.feed.run(), name="feed")
@@ -123,7 +113,7 @@ class Console(DiffOutput, App[None], inherit_bindings=False):
         """Say once why there is no connection; the status line says that there is none."""
         lost = self.board.connection in (Connection.LOST, Connection.REFUSED)
         if lost and not self._trouble_told:
-            self.notify(inert(self.board.trouble), severity="warning", timeout=10, markup=False)
+            self.say(self.board.trouble, "warning")
         self._trouble_told = lost
 
     def _tick(self) -> None:
@@ -148,24 +138,6 @@ class Console(DiffOutput, App[None], inherit_bindings=False):
         if task_id:
             self.push_screen(TaskPage(self.board, self.palette, task_id, read_only=self.options.read_only))
 
-    @on(AbortAsked)
-    @work(exclusive=True, group="dialog")
-    async def _abort(self, message: AbortAsked) -> None:
-        row = message.row
-        if row.is_final:
-            self.notify(
-                f"Task {short_id(row.id)} has ended already: {state(row.status)[2:]}.", severity="warning"
-            )
-        elif self._may_act():
-            if row.status == "PROCESSING":
-                where = self.board.node_name(row.node_id)
-                effect = f"It runs on {where}. It and every process that it started will be killed."
-            else:
-                effect = "It waits in the queue. It will not start."
-            question = f"Abort task {short_id(row.id)}?  {row.content}"[:200]
-            if await self._sure(question, effect, yes="Abort it"):
-                await self._do(self.actions.abort(row.id))
-
     @on(Main.FilterAsked)
     @work(exclusive=True, group="dialog")
     async def _filter(self, message: Main.FilterAsked) -> None:
@@ -189,45 +161,6 @@ class Console(DiffOutput, App[None], inherit_bindings=False):
 
     # -- keys
 
-    @work(exclusive=True, group="dialog")
-    async def action_new_task(self) -> None:
-        from venom_tui.screens.new_task import NewTask
-
-        if not self._may_act():
-            return
-        task_id = await self.push_screen_wait(NewTask(self.palette, self.actions))
-        if task_id is not None:
-            if self.board.filter:
-                self.notify(f"Submitted task {short_id(task_id)}. The filter may hide it.", markup=False)
-            else:
-                self.main.tasks.pin(task_id)
-            self.feed.refresh()
-
-    @work(exclusive=True, group="pause")
-    async def action_toggle_pause(self) -> None:
-        await self._do(self.actions.toggle_pause())
-
-    @work(exclusive=True, group="dialog")
-    async def action_purge(self) -> None:
-        if not self._may_act():
-            return
-        waiting = self.board.queue.pending if self.board.queue else 0
-        if not waiting:
-            self.notify("Nothing waits in the queue.")
-            return
-        what = counted(waiting, "waiting task")
-        effect = f"{what} will be aborted and will never start. Running tasks go on."
-        if await self._sure(f"Purge the queue: abort {what}?", effect, yes="Purge"):
-            await self._do(self.actions.purge())
-
-    def action_emergency_stop(self) -> None:
-        from venom_tui.screens.stop import EmergencyStop
-
-        if self.options.read_only:
-            self._may_act()
-        elif not any(isinstance(screen, EmergencyStop) for screen in self.screen_stack):
-            self.push_screen(EmergencyStop(self.palette, self.board, self.actions))
-
     def action_help(self) -> None:
         from venom_tui.screens.help import Help
 
@@ -239,7 +172,7 @@ class Console(DiffOutput, App[None], inherit_bindings=False):
 
     def action_leave(self) -> None:
         """Quit from the overview, go back from anywhere else."""
-        if self.screen is self.main:
+        if self.screen is self.main or isinstance(self.screen, TooSmall):
             self.action_ask_quit()
         else:
             self.pop_screen()
@@ -256,7 +189,7 @@ class Console(DiffOutput, App[None], inherit_bindings=False):
         elif self.options.in_process and self.board.queue and self.board.queue.processing:
             running = counted(self.board.queue.processing, "running task")
             effect = f"The engine is inside this console. {running} go back to the queue for the next start."
-            goes_on = True if await self._sure("Quit, and stop the engine?", effect, yes="Quit") else None
+            goes_on = True if await self.sure("Quit, and stop the engine?", effect, yes="Quit") else None
         if goes_on is not None:
             await self._leave(stop_engine=not goes_on)
 
@@ -269,7 +202,7 @@ class Console(DiffOutput, App[None], inherit_bindings=False):
 
     async def _leave(self, *, stop_engine: bool) -> None:
         if stop_engine or self.options.in_process:
-            self.notify("Stopping the engine…")
+            self.say("Stopping the engine…")
         await self.disconnect()
         if stop_engine:
             try:
@@ -278,28 +211,3 @@ class Console(DiffOutput, App[None], inherit_bindings=False):
                 self.exit(message=inert(str(error)))
                 return
         self.exit()
-
-    # -- helpers
-
-    def _may_act(self) -> bool:
-        try:
-            self.actions.allowed()
-        except VenomError as error:
-            self._say_no(error)
-            return False
-        return True
-
-    async def _sure(self, question: str, effect: str, *, yes: str) -> bool:
-        from venom_tui.screens.confirm import Confirm
-
-        return await self.push_screen_wait(Confirm(self.palette, question, effect=effect, yes=yes))
-
-    async def _do(self, action: Awaitable[str]) -> None:
-        try:
-            self.notify(inert(await action), markup=False)
-        except VenomError as error:
-            self._say_no(error)
-        self.feed.refresh()
-
-    def _say_no(self, error: VenomError) -> None:
-        self.notify(inert(str(error)), severity="error", timeout=8, markup=False)

@@ -1,7 +1,6 @@
 """The picture for terminals without UTF-8: every glyph becomes one ASCII character of the same width."""
 
 import sys
-from collections.abc import Mapping
 
 _TABLE = str.maketrans(
     "─━│┃┌┐└┘├┤┬┴┼╭╮╰╯═▔▁█▉▊▋▌▍▎▏▐▀▄░▒▓·•●○■▶▸◀▲▼↑↓→←…✓✔✗✖"
@@ -17,7 +16,7 @@ def to_ascii(text: str) -> str:
     return text.translate(_TABLE).encode("ascii", "replace").decode("ascii")
 
 
-def speaks_utf8(environment: Mapping[str, str]) -> bool:
+def speaks_utf8(environment: dict[str, str]) -> bool:
     """Whether the locale that the user asked for is a UTF-8 one.
 
     Python itself sets LC_CTYPE=C.UTF-8 when the locale is C, and so hides what was asked for.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _BACKOFF = (0.2, 0.5, 1.0, 2.0, 4.0)
 _REFUSED_SECONDS = 10.0
 #: How long the cursor must rest on a task before its output is asked for.
-_SETTLE_SECONDS = 0.15
+_SETTLE_SECONDS = 0.2
 #: Output in one request; also how much of a task's past is shown.
 _PIECES = 1_000
 #: Events taken before others get a turn.
@@ -53,12 +53,11 @@ SLOW = Paces(tasks=1.0, counts=2.0, nodes=3.0, output=1.0)
 class Feed:
     """The console's one reader of the engine."""
 
-    def __init__(
-        self, board: Board, door: Door, tell: Callable[[Topic], None], *, slow: bool = False
-    ) -> None:
+    def __init__(self, board: Board, door: Door, *, slow: bool = False) -> None:
         self.board = board
         self.client: EngineClient | None = None
-        self._door, self._tell, self._slow = door, tell, slow
+        self.tell: Callable[[Topic], object] = lambda topic: None  #: Who is told what has changed.
+        self._door, self._slow = door, slow
         self._paces = SLOW if slow else Paces()
         self._view = (0, 50)
         self._selected: str | None = None
@@ -91,7 +90,7 @@ class Feed:
         """List other tasks."""
         self.board.look(chosen)
         self._tasks.set()
-        self._tell(Topic.TASKS)
+        self.tell(Topic.TASKS)
 
     def refresh(self) -> None:
         """Something was done that events may tell late: look at everything soon."""
@@ -131,7 +130,7 @@ class Feed:
         board.engine, board.connection, board.trouble = self._door.label, Connection.LIVE, ""
         board.heard_at = time.monotonic()
         board.reconnected()
-        self._tell(Topic.STATUS)
+        self.tell(Topic.STATUS)
         self._wake()
 
     def _lost(self, error: VenomError, connection: Connection) -> None:
@@ -139,8 +138,8 @@ class Feed:
         self._failures += 1
         self.board.connection, self.board.trouble = connection, str(error)
         self.board.engine = self.board.engine or self._door.label
-        self._tell(Topic.STATUS)
-        self._tell(Topic.TASKS)
+        self.tell(Topic.STATUS)
+        self.tell(Topic.TASKS)
 
     def _delay(self) -> float:
         if self.board.connection is Connection.REFUSED:
@@ -156,7 +155,7 @@ class Feed:
         async for event in events:
             self.board.heard_at = time.monotonic()
             for topic in self.board.fold(event):
-                self._tell(topic)
+                self.tell(topic)
             if event.type not in ("TASK_OUTPUT", "NODE_LOAD"):
                 self._wake()
             elif self.board.focus and self.board.focus.stale:
@@ -235,7 +234,7 @@ class Feed:
                 await self._focus.wait()
             elif focus.stale:
                 await self._ask_focus(client, focus)
-                self._tell(Topic.LOG)
+                self.tell(Topic.LOG)
                 await _nap(self._paces.output, self._focus)
             elif self._slow and not focus.ended:
                 await _nap(self._paces.output, self._focus)
@@ -252,7 +251,7 @@ class Feed:
                 await asyncio.sleep(_SETTLE_SECONDS)
             if chosen == self._selected:
                 self.board.focus_on(chosen)
-                self._tell(Topic.LOG)
+                self.tell(Topic.LOG)
 
     async def _ask_focus(self, client: "EngineClient", focus: TaskFocus) -> None:
         task_id = UUID(focus.task_id)
@@ -273,7 +272,7 @@ class Feed:
     def _took(self, topics: set[Topic]) -> None:
         self.board.heard_at = time.monotonic()
         for topic in topics:
-            self._tell(topic)
+            self.tell(topic)
 
 
 async def _nap(seconds: float, news: asyncio.Event) -> None:

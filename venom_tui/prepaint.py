@@ -5,52 +5,56 @@ block runs, what is typed is kept for Textual and not echoed.
 """
 
 import os
-import sys
 import termios
-from collections.abc import Iterator
-from contextlib import contextmanager
 
+_IN, _OUT = 0, 2  #: Where Textual reads and writes, too.
 _ENTER = "\x1b[?1049h\x1b[?25l\x1b[H"
-_LEAVE = "\x1b[?1049l\x1b[?25h\x1b[0m"
+_LEAVE = "\x1b[?1049l\x1b[?25h"
+_PLAIN = "\x1b[0m"
 
 
-@contextmanager
-def painted(engine: str, *, color: bool, ascii_only: bool) -> Iterator[None]:
-    """Show the skeleton of the overview; put the terminal back as it was when the block ends."""
-    stdin = sys.__stdin__.fileno() if sys.__stdin__ else 0
-    before = termios.tcgetattr(stdin)
-    quiet = termios.tcgetattr(stdin)
-    quiet[0] &= ~(termios.ICRNL | termios.IXON)
-    quiet[3] &= ~(termios.ECHO | termios.ICANON)
-    termios.tcsetattr(stdin, termios.TCSANOW, quiet)
-    width, height = os.get_terminal_size(stdin)
-    _write(_ENTER + skeleton(engine, width, height, color=color, ascii_only=ascii_only))
-    try:
-        yield
-    except BaseException:
-        _write(_LEAVE)
-        raise
-    finally:
-        _write("\x1b[0m")
-        termios.tcsetattr(stdin, termios.TCSANOW, before)
+class Painted:
+    """While the block runs the terminal is ours; then it is as it was."""
+
+    def __init__(self, *, color: bool, ascii_only: bool) -> None:
+        self._color, self._ascii_only = color, ascii_only
+        self._before = termios.tcgetattr(_IN)
+
+    def __enter__(self) -> "Painted":
+        quiet = termios.tcgetattr(_IN)
+        quiet[0] &= ~(termios.ICRNL | termios.IXON)
+        quiet[3] &= ~(termios.ECHO | termios.ICANON)
+        termios.tcsetattr(_IN, termios.TCSANOW, quiet)
+        width, height = os.get_terminal_size(_IN)
+        _write(_ENTER + skeleton(width, height, color=self._color, ascii_only=self._ascii_only))
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is not None:
+            self.leave()
+        _write(_PLAIN)
+        termios.tcsetattr(_IN, termios.TCSANOW, self._before)
+
+    def leave(self) -> None:
+        """Show what was there before; for when Textual has not come to do so."""
+        _write(_PLAIN + _LEAVE)
 
 
-def skeleton(engine: str, width: int, height: int, *, color: bool, ascii_only: bool) -> str:
+def skeleton(width: int, height: int, *, color: bool, ascii_only: bool) -> str:
     """Where the lines of the overview will stand."""
     ground = "\x1b[48;2;13;17;23m" if color else ""
-    bar = "\x1b[48;2;22;27;34m\x1b[38;2;139;148;158m" if color else ""
-    rule = "-" if ascii_only else "─"
-    lines = {
-        0: f"{bar}{f' venom  {engine}  connecting'[:width]:<{width}}",
-        2: f"{ground}{f'{rule} 1 Tasks '[:width]:{rule}<{width}}",
-        height - 1: f"{bar}{' ? keys   q quit'[: width - 1]:<{width - 1}}",
-    }
+    bar = "\x1b[48;2;22;27;34m\x1b[38;5;246m" if color else ""
     if width < 40 or height < 10:
         return f"{ground}\x1b[2J"
-    text = "".join(f"\x1b[{y + 1};1H{line}\x1b[0m" for y, line in sorted(lines.items()))
+    rule = "-" if ascii_only else "─"
+    lines = (
+        (1, f"{bar}{' venom   connecting':<{width}}"),
+        (3, f"{ground}{f'{rule} 1 Tasks ':{rule}<{width}}"),
+        (height, f"{bar}{' ? keys  q quit':<{width - 1}}"),
+    )
+    text = "".join(f"\x1b[{y};1H{line}{_PLAIN}" for y, line in lines)
     return f"{ground}\x1b[2J{text}"
 
 
 def _write(text: str) -> None:
-    stream = sys.__stderr__.fileno() if sys.__stderr__ else 2
-    os.write(stream, text.encode())
+    os.write(_OUT, text.encode())

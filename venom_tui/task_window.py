@@ -12,6 +12,8 @@ from venom_tui.rows import TaskRow
 
 #: Rows kept; past it those farthest from the view go.
 _KEEP = 4_000
+#: Pages fetched ahead, either way, when the view comes within one of what is not here.
+_AHEAD = 4
 #: The most rows in one request.
 _MOST = 1_000
 
@@ -66,13 +68,12 @@ class TaskWindow:
     def want(self, first: int, count: int) -> Span | None:
         """What to fetch so that the view of `count` rows from `first`, and a view around it, is right."""
         count = max(count, 1)
-        top, end = max(0, first - count), first + 2 * count
-        if not self._must_look:
-            visible = range(first, min(first + count, self.total))
-            near = range(top, min(end, self.total))
-            if not any(map(self._is_old, visible)) and not any(map(self._is_missing, near)):
-                return None
-        return Span(top, min(end - top, _MOST))
+        if self._must_look or self.is_urgent(first, count) or self._has_old(first, count):
+            return self._span(first - count, first + 2 * count)
+        near = range(max(0, first - count), min(first + 2 * count, self.total))
+        if any(map(self._is_missing, near)):
+            return self._span(first - _AHEAD * count, first + (_AHEAD + 1) * count)
+        return None
 
     def is_urgent(self, first: int, count: int) -> bool:
         """Whether the view would show a row that is not here."""
@@ -90,8 +91,13 @@ class TaskWindow:
         if len(self._rows) > _KEEP:
             self._trim(total - 1 - offset)
 
-    def _is_old(self, index: int) -> bool:
-        return self.total - 1 - index in self._old
+    def _has_old(self, first: int, count: int) -> bool:
+        return bool(self._old) and any(self.total - 1 - first - i in self._old for i in range(count))
+
+    @staticmethod
+    def _span(first: int, end: int) -> Span:
+        first = max(0, first)
+        return Span(first, min(end - first, _MOST))
 
     def _is_missing(self, index: int) -> bool:
         return self.total - 1 - index not in self._rows

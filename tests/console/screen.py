@@ -12,7 +12,7 @@ from venom_engine.protocol.task import TaskRequest
 from venom_tui.app import Console
 from venom_tui.options import Options
 
-WAIT_SECONDS = 20
+WAIT_SECONDS = 40
 
 
 def shown(app: Console) -> str:

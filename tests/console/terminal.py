@@ -19,7 +19,7 @@ import pyte
 
 from tests.processes import REPO, clean_environment
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 40
 #: What the emulator does not know and would print.
 _UNKNOWN = re.compile(rb"\x1b\[[<=>][0-9;:]*[a-z]|\x1b\[\??[0-9;]*\$[a-z]|\x1b\[\?[0-9;]*u")
 _PARTIAL = re.compile(rb"\x1b(?:\[[0-9;:<=>?]*)?$")

@@ -9,7 +9,8 @@ from rich.color import ColorSystem
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.pilot import Pilot
 
-from tests.console.screen import submitted, until
+from tests.console.screen import engine_of, until
+from venom_engine.protocol.task import TaskRequest
 from venom_tui.app import Console
 from venom_tui.options import Options
 
@@ -100,7 +101,8 @@ async def test_differences_draw_what_a_full_repaint_draws(state_dir: Path) -> No
     async with app.run_test(headless=False, size=(120, 40), notifications=True) as pilot:
         try:
             await until(pilot, lambda: app.feed.client is not None)
-            await submitted(pilot, *CONTENTS)
+            for content in CONTENTS:
+                await engine_of(pilot).submit(TaskRequest(content=content))
             for step in range(150):
                 await pilot.press(walk.choice(KEYS))
                 if step % 15 == 14:

@@ -93,8 +93,9 @@ def test_the_first_picture_comes_before_textual(tmp_path: Path) -> None:
 
 
 def test_a_small_terminal_is_told_and_recovers(tmp_path: Path) -> None:
-    """Also as a process, through the signal of a real resize."""
-    with terminal("--engine", "http://127.0.0.1:9", "--state-dir", str(tmp_path), size=(30, 8)) as term:
+    """Also as a process, through the signal of a real resize, and whatever size a shell has exported."""
+    address = ["--engine", "http://127.0.0.1:9", "--state-dir", str(tmp_path)]
+    with terminal(*address, size=(30, 8), COLUMNS="80", LINES="24") as term:
         term.until("needs 40x10")
         term.resize(100, 30)
         term.until("1 Tasks")

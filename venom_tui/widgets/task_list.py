@@ -18,7 +18,7 @@ from venom_tui.task_cursor import TaskCursor
 from venom_tui.widgets.pane import Pane, Part
 
 #: From these widths on the column is shown.
-_NODE_FROM, _TRY_FROM, _CALL_FROM = 100, 100, 120
+_TIMES_FROM, _NODE_FROM, _TRY_FROM, _CALL_FROM = 60, 100, 100, 120
 
 
 class TaskList(Pane):
@@ -137,10 +137,10 @@ class TaskList(Pane):
 
     def _rest(self, row: TaskRow, width: int) -> list[Part]:
         """What stands between state and text."""
-        parts: list[Part] = [
-            (f"{moment(row.created, time.time())} ", self.palette.second),
-            (f"{self._took(row):>5} ", self.palette.text),
-        ]
+        parts: list[Part] = []
+        if width >= _TIMES_FROM:
+            parts.append((f"{moment(row.created, time.time())} ", self.palette.second))
+            parts.append((f"{self._took(row):>5} ", self.palette.text))
         if width >= _NODE_FROM:
             parts.append((f"{fitted(self.board.node_name(row.node_id), 12)} ", self.palette.second))
         if width >= _TRY_FROM:
@@ -161,7 +161,8 @@ class TaskList(Pane):
 
     @staticmethod
     def _columns(names: dict[str, str], width: int) -> str:
-        text = f" {names['id']} {names['state']} {names['created']} {names['took']} "
+        text = f" {names['id']} {names['state']} "
+        text += f"{names['created']} {names['took']} " if width >= _TIMES_FROM else ""
         text += f"{names['node']} {names['try']} " if width >= _NODE_FROM else ""
         text += f"{names['call']} " if width >= _CALL_FROM else ""
         return text + names["task"]
