@@ -26,10 +26,11 @@ class Actions:
         self._feed, self._door, self._read_only = feed, door, read_only
         self._by = f"{_user()}@{socket.gethostname()}"
 
-    def allowed(self) -> None:
+    def allowed(self, *, connected: bool = True) -> None:
         """Raises NotAllowed in a read-only console, EngineUnreachable while there is no connection."""
         self._writable()
-        self._client()
+        if connected:
+            self._client()
 
     async def submit(self, content: str) -> str:
         """Take a task. Its id, once it is on disk."""

@@ -62,7 +62,7 @@ class Controls(App[None], inherit_bindings=False):
     async def action_new_task(self) -> None:
         from venom_tui.screens.new_task import NewTask
 
-        if not self._may_act():
+        if not self._may_act(connected=False):  # what is typed is kept until there is an engine
             return
         task_id = await self.push_screen_wait(NewTask(self.palette, self.actions))
         if task_id is not None:
@@ -99,9 +99,9 @@ class Controls(App[None], inherit_bindings=False):
 
     # -- helpers
 
-    def _may_act(self) -> bool:
+    def _may_act(self, *, connected: bool = True) -> bool:
         try:
-            self.actions.allowed()
+            self.actions.allowed(connected=connected)
         except VenomError as error:
             self._say_no(error)
             return False

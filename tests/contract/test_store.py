@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from venom_engine.core.ids import new_task_id
-from venom_engine.protocol.errors import BadRequest
+from venom_engine.protocol.errors import BadRequest, EngineUnreachable
 from venom_engine.protocol.event import Event, EventType
 from venom_engine.protocol.task import Requirements, TaskQuery, TaskStatus
 from venom_engine.rules.records import Change, Deal, Lane, Piece, Task
@@ -336,3 +336,25 @@ async def test_pruning_keeps_what_living_tasks_and_late_watchers_need(kind: str,
 
         assert len(kept) == before - gone == 11
         assert kept[0].data["task_id"] == alive.id
+
+
+async def test_the_order_of_tags_makes_no_other_lane(kind: str, tmp_path: Path) -> None:
+    """Who asks for (a, b) and who asks for (b, a) wait in one lane, and each task is claimed once."""
+    lanes = [Lane("default", "Echo", Requirements(tags=tags)) for tags in (("a", "b"), ("b", "a", "b"))]
+    async with a_store(kind, tmp_path) as store:
+        tasks = await claimed(store, *[a_task(lane) for lane in lanes])
+
+        assert lanes[0] == lanes[1]
+        assert [task.attempt for task in tasks] == [1, 1]
+        assert store.counts()[TaskStatus.PROCESSING] == 2
+
+
+async def test_a_store_that_was_closed_says_so(kind: str, tmp_path: Path) -> None:
+    """Nobody waits for ever on an engine that has ended."""
+    async with a_store(kind, tmp_path) as store:
+        pass
+
+    with pytest.raises(EngineUnreachable):
+        await store.add([a_task()])
+    with pytest.raises(EngineUnreachable):
+        await store.find(new_task_id())

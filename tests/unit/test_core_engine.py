@@ -11,7 +11,7 @@ import pytest
 
 from venom_engine.core.engine import Engine, running_engine
 from venom_engine.links.memory import MemoryEnd, memory_link
-from venom_engine.protocol.errors import NodeOffline, NodeTimeout
+from venom_engine.protocol.errors import BadRequest, NodeOffline, NodeTimeout
 from venom_engine.protocol.event import Event, EventType
 from venom_engine.protocol.messages import (
     FEATURES,
@@ -382,3 +382,55 @@ async def test_progress_is_shown_while_the_task_runs(tmp_path: Path) -> None:
         await until(events, EventType.TASK_COMPLETED)
 
         assert (await engine.task(task.id)).progress is None
+
+
+async def test_a_submission_whose_caller_was_cancelled_still_runs(tmp_path: Path) -> None:
+    """It may have been stored: then it is not left waiting."""
+    async with an_engine(tmp_path) as engine:
+        node = TestNode(engine, "rack")
+        await node.connect()
+        caller = asyncio.create_task(submitted(engine))
+        await asyncio.sleep(0)  # it has asked the store
+        caller.cancel()
+        request = await node.hear(SkillExecutionRequest)
+
+        assert request.task_id is not None
+
+
+async def test_a_stop_whose_caller_was_cancelled_is_still_a_stop(tmp_path: Path) -> None:
+    """The node is told, although nobody waits for the answer."""
+    async with an_engine(tmp_path) as engine:
+        node = TestNode(engine, "rack")
+        await node.connect()
+        await submitted(engine)
+        request = await node.hear(SkillExecutionRequest)
+        caller = asyncio.create_task(engine.emergency_stop())
+        await asyncio.sleep(0)  # it has asked the store
+        caller.cancel()
+
+        assert (await node.hear(Cancel)).request_id == request.request_id
+
+
+async def test_a_node_that_refuses_is_passed_over_for_a_while(tmp_path: Path) -> None:
+    """An idle node gets the task instead of the one that does not want it."""
+    async with an_engine(tmp_path) as engine:
+        unwilling, willing = TestNode(engine, "a-unwilling"), TestNode(engine, "b-willing")
+        await unwilling.connect()
+        task = await submitted(engine)
+        first = await unwilling.hear(SkillExecutionRequest)
+        await willing.connect()
+        await unwilling.say(Refused(request_id=first.request_id, reason="stopping"))
+
+        assert (await willing.hear(SkillExecutionRequest)).task_id == str(task.id)
+
+
+async def test_parameters_that_cannot_be_read_back_are_refused(tmp_path: Path) -> None:
+    """One task must not stop the queue for all."""
+    deep: Any = []
+    for _ in range(230):
+        deep = [deep]
+    async with an_engine(tmp_path) as engine:
+        with pytest.raises(BadRequest):
+            await submitted(engine, skill="Echo", parameters={"content": deep})
+
+        assert (await engine.queue_status()).pending == 0

@@ -59,7 +59,7 @@ class Engine:
         self.store = store
         store.listen(self.bus.publish)
         self.state = StateManager(store, self.bus)
-        self.node_manager = NodeManager(settings, self.node_token, folder.node_id())
+        self.node_manager = NodeManager(settings, self.node_token, folder.node_id(), self.background)
         self.settler = Settler(store, self.state, self.node_manager, Waiting(), self.background)
         self.orchestrator = Orchestrator(settings, store, self.state, self.node_manager, self.settler)
         self.node_manager.listener = TaskListener(
@@ -213,8 +213,7 @@ class Engine:
 
     async def _end(self) -> None:
         self.stop_claiming()
-        for node in self.node_manager.list_nodes(online_only=True):
-            await self.node_manager.unregister_node(node.node_id, "the engine is stopping")
+        await self.node_manager.close_all("the engine is stopping")
         await self.background.join(self.settings.drain_seconds)
         self.bus.close()
 

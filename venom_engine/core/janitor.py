@@ -22,6 +22,8 @@ TICK = 1.0
 #: A tick that comes this much late means that the process did not run.
 ASLEEP = 3.0
 PRUNE_EVERY = 60.0
+#: Each drops up to 10,000 events; what is left goes the next time.
+PRUNE_ROUNDS = 50
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,6 @@ class Janitor:
                 )
                 self._settler.holds.shift(slept)
                 self._nodes.shift(slept)
-            before = now
             self._take_back(now)
             if self._settler.waiting.lanes:  # a node that was silent may be heard again
                 self._settler.waiting.wake()
@@ -57,6 +58,7 @@ class Janitor:
             if now - pruned >= PRUNE_EVERY:
                 pruned = now
                 await self._prune()
+            before = time.monotonic()  # what we waited for ourselves is not sleep
 
     def _take_back(self, now: float) -> None:
         for hold in self._settler.holds.expired(now):
@@ -73,8 +75,9 @@ class Janitor:
 
     async def _prune(self) -> None:
         try:
-            while await self._store.prune(keep_events=self._settings.event_limit):
-                pass
+            for _ in range(PRUNE_ROUNDS):
+                if not await self._store.prune(keep_events=self._settings.event_limit):
+                    return
         except StoreFailed as error:
             log.error("Old events could not be pruned: %s", error)
 

@@ -33,6 +33,9 @@ from venom_engine.rules.records import Piece, Task
 from venom_engine.settings import Settings
 from venom_engine.store.base import Store
 
+#: How long a node that refused a task is passed over, so that the two do not play ball with it.
+REFUSAL_SECONDS = 1.0
+
 log = logging.getLogger(__name__)
 
 
@@ -107,6 +110,7 @@ class TaskListener:
     def refused(self, node: Node, refusal: Refused) -> None:
         """The node would not run it: back to the queue, through no fault of the task."""
         hold = self._hold_of(node, refusal.request_id)
+        node.refuses_until = time.monotonic() + REFUSAL_SECONDS
         if hold:
             why = outcome.first_line(refusal.reason) or "it did not say why"
             self._settler.end(hold, outcome.given_back(hold.task, f"{node.name} refused it: {why}"))

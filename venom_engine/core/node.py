@@ -24,6 +24,7 @@ class Node:
     cpu: float = 0.0
     memory: float = 0.0
     active: int = 0
+    refuses_until: float = 0.0  #: monotonic; it refused a task lately
     calls: dict[str, asyncio.Future[NodeResponse]] = field(default_factory=dict)
 
     @property

@@ -4,6 +4,7 @@ Owns: the registry and the sessions' epochs. Asks: nobody; tells its `NodeListen
 about tasks. Never: moves a task. The id of a node comes from its session, never from a payload.
 """
 
+import asyncio
 import hmac
 import itertools
 import logging
@@ -13,6 +14,7 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
+from venom_engine.core.background import Background
 from venom_engine.core.calls import answer_call, call_skill, refused_call, went_away
 from venom_engine.core.leases import lease_of
 from venom_engine.core.node import Node
@@ -59,8 +61,8 @@ class NodeListener(Protocol):
 class NodeManager:
     """The registry of nodes, and the way to reach them."""
 
-    def __init__(self, settings: Settings, node_token: str, local_id: str) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, node_token: str, local_id: str, background: Background) -> None:
+        self._settings, self._background = settings, background
         self._token = node_token.encode()
         self._local_id = local_id
         self._nodes: dict[str, Node] = {}
@@ -83,8 +85,6 @@ class NodeManager:
         node.is_local = node.node_id == self._local_id
         self._heard(node)
         self._loaded.add(node.node_id)
-        if older is not None:
-            await older.close("a newer session of this node began")
         if not session.is_original:
             session.send(
                 Welcome(
@@ -94,6 +94,10 @@ class NodeManager:
                         self._settings.node_heartbeat_seconds, self._settings.lease_seconds / 3
                     ),
                 )
+            )
+        if older is not None:  # beside us: a dead socket takes its time to close
+            self._background.start(
+                older.close("a newer session of this node began"), "close an older session"
             )
         if self.listener:
             await self.listener.connected(node, handshake)
@@ -166,7 +170,10 @@ class NodeManager:
         return [
             self.view(node)
             for node in self._nodes.values()
-            if node.is_online and now - node.heard <= lease_of(node, self._settings)
+            if node.session is not None
+            and not node.session.ended
+            and now >= node.refuses_until
+            and now - node.heard <= lease_of(node, self._settings)
         ]
 
     def view(self, node: Node) -> NodeView:
@@ -264,9 +271,18 @@ class NodeManager:
     async def mark_silent(self, now: float) -> None:
         """Nodes that were not heard for too long are offline, whatever their socket says."""
         limit = self._settings.nexus_heartbeat_timeout
-        for node in self.list_nodes(online_only=True):
-            if now - node.heard > limit:
-                await self.unregister_node(node.node_id, f"it was silent for {now - node.heard:.0f} s")
+        silent = [node for node in self.list_nodes(online_only=True) if now - node.heard > limit]
+        await asyncio.gather(
+            *(
+                self.unregister_node(node.node_id, f"it was silent for {now - node.heard:.0f} s")
+                for node in silent
+            )
+        )
+
+    async def close_all(self, reason: str) -> None:
+        """End every session."""
+        online = self.list_nodes(online_only=True)
+        await asyncio.gather(*(self.unregister_node(node.node_id, reason) for node in online))
 
     def shift(self, seconds: float) -> None:
         """The engine itself was asleep: nobody was heard, so nobody was silent."""

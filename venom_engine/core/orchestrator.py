@@ -7,6 +7,7 @@ back, and the janitor takes back what nobody renews.
 """
 
 import asyncio
+import logging
 import time
 from uuid import UUID
 
@@ -30,6 +31,8 @@ from venom_engine.store.base import Store
 NO_LIMIT_SECONDS = 31_536_000
 #: What a node gets beyond a task's timeout to say so itself.
 TIMEOUT_GRACE = 15.0
+
+log = logging.getLogger(__name__)
 
 
 class Orchestrator:
@@ -57,15 +60,21 @@ class Orchestrator:
             timeout=request.timeout,
             created_at=time.time(),
         )
-        await self._state.create([task])
-        self._waiting.add([lane])
+        try:
+            await self._state.create([task])
+        finally:  # a caller who is cancelled here has submitted all the same
+            self._waiting.add([lane])
         return TaskResponse.model_construct(task_id=UUID(task.id), status=TaskStatus.PENDING)
 
     async def take_up(self) -> None:
         """After a start: what nodes held when the engine went away, and what waits."""
         until = time.monotonic() + self._settings.lease_seconds
         for task, _ in await self._store.held():
-            self._settler.holds.add(Hold(task, task.node_id or "", until, accepted=True))
+            deadline = None
+            if task.timeout is not None:
+                ran = max(0.0, time.time() - (task.started_at or time.time()))
+                deadline = time.monotonic() + max(0.0, task.timeout - ran) + TIMEOUT_GRACE
+            self._settler.holds.add(Hold(task, task.node_id or "", until, deadline, accepted=True))
         await self.look_for_waiting()
 
     async def look_for_waiting(self) -> None:
@@ -83,6 +92,11 @@ class Orchestrator:
                 self._state.failed(error)
                 await asyncio.sleep(1)
                 self._waiting.wake()
+            except Exception as error:  # such as a row that cannot be read: the others must go on
+                log.exception("Tasks could not be claimed")
+                self._state.problems["claims"] = f"Tasks could not be claimed: {type(error).__name__}."
+                await asyncio.sleep(1)
+                self._waiting.wake()
 
     async def _round(self) -> bool:
         if self.draining or not self._waiting.lanes or self._store.control().paused:
@@ -92,6 +106,7 @@ class Orchestrator:
             return False
         tasks = await self._store.claim(deals)
         self._state.worked()
+        self._state.problems.pop("claims", None)
         claimed: dict[str, int] = {}
         for task in tasks:
             self._assign(task)

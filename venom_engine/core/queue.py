@@ -1,5 +1,8 @@
 """The operator's controls: pause, resume, purge, abort, emergency stop, and how the queue stands."""
 
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 from uuid import UUID
 
 from venom_engine.core.nodes import NodeManager
@@ -11,6 +14,8 @@ from venom_engine.protocol.queue import AbortReply, QueueReply, QueueStatus
 from venom_engine.protocol.task import TaskStatus
 from venom_engine.store.base import Store
 from venom_engine.store.rows import moment
+
+T = TypeVar("T")
 
 #: An emergency does not wait long between TERM and KILL.
 EMERGENCY_GRACE = 1.0
@@ -29,6 +34,7 @@ class QueueManager:
     ) -> None:
         self._store, self._state = store, state
         self._orchestrator, self._settler, self._nodes = orchestrator, settler, nodes
+        self._orders: set[asyncio.Task[Any]] = set()
 
     def get_status(self) -> QueueStatus:
         """How the queue stands now."""
@@ -55,6 +61,9 @@ class QueueManager:
 
     async def resume(self, by: str = "") -> QueueReply:
         """Ends a pause and an emergency stop."""
+        return await self._to_the_end(self._resume(by))
+
+    async def _resume(self, by: str) -> QueueReply:
         control = await self._store.resume(by or None)
         await self._orchestrator.look_for_waiting()
         return self._reply("Queue resumed.", control.paused)
@@ -67,6 +76,9 @@ class QueueManager:
 
     async def emergency_stop(self, by: str = "") -> QueueReply:
         """Pause, kill everything that runs on every node, purge what waits. Stays until a resume."""
+        return await self._to_the_end(self._emergency_stop(by))
+
+    async def _emergency_stop(self, by: str) -> QueueReply:
         done = await self._store.stop(by or None)
         untold = 0
         for hold in self._settler.holds.all():
@@ -85,6 +97,9 @@ class QueueManager:
 
     async def abort_task(self, task_id: UUID) -> AbortReply:
         """Stop one task, wherever it runs. NotFound when unknown or already finished."""
+        return await self._to_the_end(self._abort_task(task_id))
+
+    async def _abort_task(self, task_id: UUID) -> AbortReply:
         before = await self._store.abort(str(task_id), "Aborted by the operator")
         if before is None:
             raise await self._why_not(task_id)
@@ -98,6 +113,13 @@ class QueueManager:
             else "Aborted. Its node cannot be told now; what it still answers is ignored."
         )
         return AbortReply(task_id=task_id, message=message)
+
+    async def _to_the_end(self, order: Coroutine[Any, Any, T]) -> T:
+        """An order that was stored is carried out, also when whoever gave it has hung up."""
+        task = asyncio.create_task(order)
+        self._orders.add(task)
+        task.add_done_callback(self._orders.discard)
+        return await asyncio.shield(task)
 
     async def _why_not(self, task_id: UUID) -> NotFound:
         task = await self._store.find(str(task_id))

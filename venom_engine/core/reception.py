@@ -56,6 +56,7 @@ async def _serve(nodes: NodeManager, link: Link, handshake: NodeHandshake, peer:
     features = frozenset(handshake.features)
     session = NodeSession(link, epoch=nodes.new_session_epoch(), features=features, peer=peer)
     sender = asyncio.create_task(session.run_sender(), name=f"send to {handshake.node_name}")
+    session.sender = sender
     reason = "its connection closed"
     try:
         node = await nodes.register_node(handshake, session)

@@ -32,6 +32,7 @@ class NodeSession:
     def __init__(self, link: Link, *, epoch: int, features: frozenset[str], peer: str) -> None:
         self.link, self.epoch, self.features, self.peer = link, epoch, features, peer
         self.ended = False
+        self.sender: asyncio.Task[None] | None = None
         self._queue: asyncio.Queue[Payload] = asyncio.Queue(WAITING)
 
     @property
@@ -48,15 +49,19 @@ class NodeSession:
             self._queue.put_nowait(payload)
         except asyncio.QueueFull:
             self.ended = True
+            if self.sender is not None:
+                self.sender.cancel()
             return False
         return True
 
     async def run_sender(self) -> None:
         """Send what is queued until the link closes."""
-        with contextlib.suppress(LinkClosed):
-            while not self.ended:
-                await self.link.send(await self._queue.get())
-        await self.close("the node does not read what it is sent")
+        try:
+            with contextlib.suppress(LinkClosed):
+                while not self.ended:
+                    await self.link.send(await self._queue.get())
+        finally:
+            await self.close("the node does not read what it is sent")
 
     async def close(self, reason: str, code: int = 1000) -> None:
         self.ended = True

@@ -4,6 +4,7 @@ Owns: the holds, and the order "store, then acknowledge to the node". Asks: `rul
 end means, the state whether the task had moved on. Never: claims.
 """
 
+import logging
 from collections import OrderedDict
 
 from pydantic import JsonValue
@@ -24,6 +25,7 @@ from venom_engine.store.base import Store
 
 #: Between TERM and KILL.
 KILL_GRACE = 3.0
+log = logging.getLogger(__name__)
 #: Ended attempts whose late answers can still be told by name.
 REMEMBERED = 10_000
 
@@ -90,7 +92,11 @@ class Settler:
 
     async def _settle(self, change: Change, lane: Lane, node: Node | None, request_id: str | None) -> None:
         try:
-            moved = await self._state.settle(change)
+            try:
+                moved = await self._state.settle(change)
+            except Exception:  # an answer that cannot be written must not leave the task for ever
+                log.exception("The end of task %s could not be written", change.task_id)
+                moved = await self._state.settle(outcome.unwritable(change))
         finally:
             self._settling.discard(request_id or "")
         if node is not None and request_id is not None:

@@ -46,6 +46,11 @@ class Requirements(BaseModel, extra="forbid", frozen=True):
     local_fallback: bool = False
     """When no other node fits, or the one that ran it was lost, the engine's own node may run it."""
 
+    @field_validator("tags")
+    @classmethod
+    def _order_asks_for_nothing(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(sorted(set(tags)))
+
 
 class TaskRequest(BaseModel, extra="forbid", frozen=True):
     """What a caller asks for. Only `content` is required.

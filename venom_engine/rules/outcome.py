@@ -4,6 +4,8 @@ A failure is tried again as often as the caller asked. A lost node is no fault o
 caller who said nothing gets LOST_RETRIES more attempts; one who said `max_retries=0` gets none.
 """
 
+from dataclasses import replace
+
 from pydantic import JsonValue
 
 from venom_engine.protocol.event import EventType
@@ -65,6 +67,20 @@ def lost(task: Task, why: str) -> Change:
 def given_back(task: Task, why: str) -> Change:
     """The node did not run it, through no fault of the task: the attempt does not count."""
     return _change(task, Signal.GIVE_BACK, EventType.TASK_RETRIED, why[0].upper() + why[1:], excused=True)
+
+
+def unwritable(change: Change) -> Change:
+    """The same end without the words that cannot be kept."""
+    error = "its answer could not be stored: it is no proper JSON or Unicode text"
+    return replace(
+        change,
+        now=TaskStatus.FAILED,
+        event=EventType.TASK_FAILED,
+        message=f"Failed: {error}",
+        error=error,
+        result=None,
+        data={"error": error},
+    )
 
 
 def first_line(text: str, limit: int = 300) -> str:

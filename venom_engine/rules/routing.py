@@ -3,6 +3,7 @@
 import re
 
 from pydantic import JsonValue
+from pydantic_core import from_json, to_json
 
 from venom_engine.protocol.errors import BadRequest
 from venom_engine.protocol.task import TaskRequest
@@ -17,6 +18,7 @@ def route(request: TaskRequest, default_skill: str) -> tuple[Lane, str, dict[str
     Named skill: as named. `!command`: the shell. Anything else: the default skill, with the content.
     Raises BadRequest for a method without a skill and for an empty command.
     """
+    _check_parameters(request.parameters)
     if request.skill is not None:
         skill, method, parameters = request.skill, request.method or "run", request.parameters
     elif request.method is not None or request.parameters:
@@ -31,6 +33,18 @@ def route(request: TaskRequest, default_skill: str) -> tuple[Lane, str, dict[str
         skill, _, method = default_skill.partition(".")
         method, parameters = method or "run", {"content": request.content}
     return Lane(request.queue, skill, request.requirements), method, parameters
+
+
+def _check_parameters(parameters: dict[str, JsonValue]) -> None:
+    """What cannot be written and read back as JSON would harm whoever reads it later."""
+    try:
+        from_json(to_json(parameters))
+    except ValueError as error:
+        raise BadRequest(
+            f"`parameters` cannot be kept as JSON: {str(error)[:200]}.",
+            kept="Nothing was stored.",
+            do="Nest them less deeply, and use valid Unicode text.",
+        ) from error
 
 
 def _command(content: str) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from venom_engine.protocol.errors import StateUnusable
-from venom_engine.store.sql import migrations
+from venom_engine.store.sql import migrations, statements
 
 APPLICATION_ID = 0x56454E4D  # "VENM"
 #: Up to this size every page is looked at when the engine starts (some 100 ms); past it, only what is used.
@@ -82,6 +82,8 @@ def _opened(path: Path) -> sqlite3.Connection:
     try:
         _check(connection, path)
         _migrate(connection)
+        for name in ("counts_alive_and_ended", "count_all", "newest", "control", "lanes_waiting"):
+            connection.execute(statements()[name]).fetchall()  # what a start reads must be readable
         connection.execute("UPDATE control SET one = one")  # a file that cannot be written says so now
     except BaseException:
         connection.close()

@@ -78,7 +78,7 @@ class Moves:
             return []
         claimed: list[Task] = []
         for deal in deals:
-            numbers = [self._lane_number(lane) for lane in deal.lanes]
+            numbers = list({self._lane_number(lane) for lane in deal.lanes})
             claimed += (
                 self._claim_one_lane(deal, numbers[0]) if len(numbers) == 1 else self._merge(deal, numbers)
             )
@@ -175,7 +175,8 @@ class Moves:
         for _, (_, n) in zip(range(deal.limit), order, strict=False):
             values = {"n": n, "node_id": deal.node_id, "now": time.time()}
             row = self._db.execute(self._sql["claim_one"], values).fetchone()
-            claimed.append(self._started(self._task(row), deal))
+            if row is not None:
+                claimed.append(self._started(self._task(row), deal))
         return claimed
 
     def _started(self, task: Task, deal: Deal) -> Task:

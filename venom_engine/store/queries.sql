@@ -27,7 +27,7 @@ SELECT priority, n FROM task WHERE lane = :lane AND status = 'PENDING'
 ORDER BY priority DESC, n LIMIT :limit;
 -- claim_one --
 UPDATE task SET status = 'PROCESSING', attempt = attempt + 1, node_id = :node_id, started_at = :now
-WHERE n = :n RETURNING {columns};
+WHERE n = :n AND status = 'PENDING' RETURNING {columns};
 
 -- end_attempt --
 -- Compare and set: no row back means that the task had moved on.

@@ -71,9 +71,8 @@ def row_from(task: Task, n: int, lane: int) -> dict[str, Any]:
 
 
 def lane_key(lane: Lane) -> tuple[str, str, str]:
-    """The columns that tell lanes apart. Tags sorted: their order asks for nothing."""
-    needs = lane.needs.model_copy(update={"tags": tuple(sorted(lane.needs.tags))})
-    return lane.queue, lane.skill, needs.model_dump_json(exclude_defaults=True)
+    """The columns that tell lanes apart."""
+    return lane.queue, lane.skill, lane.needs.model_dump_json(exclude_defaults=True)
 
 
 def lane_from(row: Row) -> Lane:

@@ -22,7 +22,7 @@ from venom_engine.store.base import Hearer
 from venom_engine.store.database import connect, open_database
 from venom_engine.store.moves import Moves
 from venom_engine.store.reads import Reads
-from venom_engine.store.writer import Writer, in_words
+from venom_engine.store.writer import Writer, in_words, store_closed
 
 T = TypeVar("T")
 
@@ -38,6 +38,7 @@ class SqliteStore:
         self._moves = moves
         self._writer = Writer(moves, self._hear)
         self._reads = reads
+        self._closed = False
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="venom-reader")
 
     def listen(self, hearer: Hearer) -> None:
@@ -121,9 +122,12 @@ class SqliteStore:
 
     async def close(self) -> None:
         await self._writer.close()
-        self._reader.shutdown()
+        self._closed = True
+        await asyncio.to_thread(self._reader.shutdown)
 
     async def _read(self, look: Callable[[Reads], T]) -> T:
+        if self._closed:
+            raise store_closed()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._reader, look, self._reads)
         except sqlite3.Error as error:

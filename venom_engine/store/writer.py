@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from venom_engine.protocol.errors import StoreFailed
+from venom_engine.protocol.errors import EngineUnreachable, StoreFailed
 from venom_engine.protocol.event import Event
 from venom_engine.store.moves import Moves
 
@@ -51,6 +51,7 @@ class Writer:
         self._moves = moves
         self._hearer = hearer
         self._loop = asyncio.get_running_loop()
+        self._closed = False
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="venom-writer", daemon=True)
         self._thread.start()
@@ -60,12 +61,15 @@ class Writer:
 
         A caller that is cancelled while it waits does not undo the move.
         """
+        if self._closed:
+            raise store_closed()
         future: asyncio.Future[T] = self._loop.create_future()
         self._jobs.put(Job(move, future))
         return await future
 
     async def close(self) -> None:
         """Write what is queued, then end."""
+        self._closed = True
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
 
@@ -116,6 +120,13 @@ class Writer:
                 job.future.set_exception(job.error)
             else:
                 job.future.set_result(job.answer)
+
+
+def store_closed() -> EngineUnreachable:
+    """What a call gets that comes after the end."""
+    return EngineUnreachable(
+        "The engine has ended.", kept="What it acknowledged is stored.", do="Start it again."
+    )
 
 
 def in_words(error: sqlite3.Error) -> str:
