@@ -4,6 +4,7 @@ Nothing of ours may outlive a session: whatever still runs in its folders at the
 """
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -34,6 +35,16 @@ def _nothing_is_left_running(tmp_path_factory: pytest.TempPathFactory) -> Iterat
             process.kill()
     if told:
         pytest.fail("still running after the last test: " + "; ".join(told))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_is_heard() -> Iterator[None]:
+    """A shell that starts us in the background ignores SIGINT, and what we start would inherit that."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session", autouse=True)
