@@ -2,105 +2,28 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
-from venom_engine.core.engine import Engine, running_engine
-from venom_engine.links.memory import MemoryEnd, memory_link
+from tests.unit.core_helpers import TestNode, a_heartbeat, an_engine, drained, submitted, until
 from venom_engine.protocol.errors import BadRequest, NodeOffline, NodeTimeout
-from venom_engine.protocol.event import Event, EventType
+from venom_engine.protocol.event import EventType
 from venom_engine.protocol.messages import (
-    FEATURES,
     Accepted,
     Cancel,
-    HeartbeatMessage,
     HeldTask,
     LinkClosed,
-    NodeHandshake,
-    NodeResponse,
     OutputMessage,
     OutputPiece,
-    Payload,
     Refused,
     SkillExecutionRequest,
     Stored,
     Verdicts,
-    Welcome,
 )
-from venom_engine.protocol.node import Capabilities, ExecuteRequest
-from venom_engine.protocol.task import TaskRequest, TaskStatus, VenomTask
-from venom_engine.settings import Settings
-from venom_engine.store.folder import owned_folder
-
-Kind = TypeVar("Kind", bound=Payload)
-
-
-class TestNode:
-    """A node that says what the test says."""
-
-    __test__ = False
-
-    def __init__(self, engine: Engine, name: str, *, original: bool = False, slots: int = 4) -> None:
-        self.engine, self.name = engine, name
-        self.features = () if original else FEATURES
-        self.capabilities = Capabilities(skills=("Echo", "ShellSkill"), slots=slots)
-
-    async def connect(self, *held: HeldTask) -> None:
-        theirs, self.link = memory_link()
-        self.serving = asyncio.create_task(self.engine.serve_node(theirs, peer="test"))
-        await self.say(
-            NodeHandshake(
-                node_id=self.name,
-                node_name=self.name,
-                capabilities=self.capabilities,
-                token=self.engine.node_token,
-                features=self.features,
-                held=held,
-            )
-        )
-        if self.features:
-            await self.hear(Welcome)
-
-    async def say(self, payload: Payload) -> None:
-        await self.link.send(payload)
-
-    async def hear(self, kind: type[Kind]) -> Kind:
-        """The next message of this kind; others are skipped."""
-        async with asyncio.timeout(10):
-            while True:
-                payload = await self.link.receive()
-                if isinstance(payload, kind):
-                    return payload
-
-    async def answer(self, request: SkillExecutionRequest, **fields: Any) -> None:
-        values = {"success": True, "result": "done", **fields}
-        await self.say(NodeResponse(request_id=request.request_id, node_id=self.name, **values))
-
-    async def cut(self) -> None:
-        await self.link.close()
-        await self.serving
-
-
-@asynccontextmanager
-async def an_engine(folder: Path, **settings: Any) -> AsyncIterator[Engine]:
-    knobs = Settings(venom_state_dir=folder, **settings)
-    with owned_folder(folder) as owned:
-        async with running_engine(knobs, owned) as engine:
-            yield engine
-
-
-async def until(events: AsyncIterator[Event], kind: EventType) -> Event:
-    async with asyncio.timeout(10):
-        return await anext(event async for event in events if event.type == kind)
-
-
-async def submitted(engine: Engine, **fields: Any) -> VenomTask:
-    response = await engine.submit(TaskRequest(**{"content": "hi", **fields}))
-    return await engine.task(response.task_id)
+from venom_engine.protocol.node import ExecuteRequest
+from venom_engine.protocol.task import TaskStatus
 
 
 async def test_a_broken_connection_loses_nothing(tmp_path: Path) -> None:
@@ -170,7 +93,7 @@ async def test_a_lease_that_nobody_renews_puts_the_task_back(tmp_path: Path) -> 
         retried = await until(events, EventType.TASK_RETRIED)
         await other.connect()
         again = await other.hear(SkillExecutionRequest)
-        await silent.say(_a_heartbeat(silent, request.request_id))
+        await silent.say(a_heartbeat(silent, request.request_id))
         verdicts = await silent.hear(Verdicts)
 
         assert "did not renew its lease" in retried.message
@@ -187,7 +110,7 @@ async def test_heartbeats_renew_the_lease(tmp_path: Path) -> None:
         request = await node.hear(SkillExecutionRequest)
         end = time.monotonic() + 2.5
         while time.monotonic() < end:
-            await node.say(_a_heartbeat(node, request.request_id))
+            await node.say(a_heartbeat(node, request.request_id))
             await asyncio.sleep(0.2)  # the time that passes is what is tested
         await node.answer(request)
         await until(events, EventType.TASK_COMPLETED)
@@ -205,7 +128,7 @@ async def test_an_engine_that_was_asleep_declares_nobody_lost(tmp_path: Path) ->
         await asyncio.sleep(1.1)  # one tick of the janitor, so that it knows the time
         time.sleep(6)  # noqa: ASYNC251 - stands for SIGSTOP: nothing of this process runs
         await asyncio.sleep(1.5)
-        await node.say(_a_heartbeat(node, request.request_id))
+        await node.say(a_heartbeat(node, request.request_id))
 
         assert (await engine.task(task.id)).status is TaskStatus.PROCESSING
         assert (await engine.task(task.id)).attempt == 1
@@ -221,7 +144,7 @@ async def test_an_abort_tells_the_node_until_it_obeys(tmp_path: Path) -> None:
         await node.say(Accepted(request_id=request.request_id))
         await engine.abort(task.id)
         assert (await node.hear(Cancel)).request_id == request.request_id
-        await node.say(_a_heartbeat(node, request.request_id))
+        await node.say(a_heartbeat(node, request.request_id))
         assert (await node.hear(Verdicts)).abort == (request.request_id,)
         await node.answer(request, success=False, outcome="aborted")
         await until(events, EventType.TASK_NOTE)
@@ -293,7 +216,7 @@ async def test_a_newer_session_ends_the_older_and_outlives_its_clean_up(tmp_path
         await node.connect()
         await old_serving
         with pytest.raises(LinkClosed):
-            await _drained(old_link)
+            await drained(old_link)
 
         assert (await engine.node("rack")).is_online
 
@@ -357,15 +280,6 @@ async def test_tasks_submitted_while_paused_start_after_the_resume(tmp_path: Pat
         started = {(await node.hear(SkillExecutionRequest)).task_id for _ in range(5)}
 
         assert started == tasks
-
-
-def _a_heartbeat(node: TestNode, *held: str) -> HeartbeatMessage:
-    return HeartbeatMessage(node_id=node.name, cpu_usage=0.1, memory_usage=0.2, active_tasks=1, held=held)
-
-
-async def _drained(link: MemoryEnd) -> None:
-    while True:
-        await link.receive()
 
 
 async def test_progress_is_shown_while_the_task_runs(tmp_path: Path) -> None:

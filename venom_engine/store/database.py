@@ -95,6 +95,12 @@ def _recognise(path: Path) -> None:
     """Refuse a file that is not ours to write, before anything is written. Damage is not judged here."""
     if not path.exists():
         return
+    if not path.is_file():
+        raise StateUnusable(
+            f"{path} is not a file.",
+            kept="It was not changed.",
+            do="Move it away, or choose another --state-dir.",
+        )
     looking = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     try:
         (version,) = looking.execute("PRAGMA user_version").fetchone()
